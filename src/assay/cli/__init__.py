@@ -1,0 +1,1 @@
+"""Thin commands: parse words, call the library, print."""

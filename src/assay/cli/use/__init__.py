@@ -1,0 +1,1 @@
+"""One module per paper: the user's own job, under the paper's slug."""

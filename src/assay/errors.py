@@ -1,0 +1,25 @@
+"""Errors that a user can cause. The command line prints them as one line and exits with their code."""
+
+
+class AssayError(Exception):
+    """Base of the errors below; `exit_code` is what the command returns."""
+
+    exit_code = 1
+
+
+class UserError(AssayError):
+    """A word, option, file or argument that cannot be used. The message says what to do."""
+
+    exit_code = 2
+
+
+class StoreLocked(AssayError):
+    """Another process holds the results store for writing, longer than we were willing to wait."""
+
+    exit_code = 3
+
+
+class EnvironmentFailed(AssayError):
+    """The machine gave out: no space left, an unreachable cluster, an unwritable folder in mid-run."""
+
+    exit_code = 5

@@ -1,0 +1,1 @@
+"""Inspect: provider, models as samplers, tasks and solvers."""

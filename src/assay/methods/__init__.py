@@ -1,0 +1,1 @@
+"""The parts: one module a paper, by field of work. Imports nothing of Assay outside this package."""

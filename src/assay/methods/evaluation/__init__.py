@@ -1,0 +1,1 @@
+"""Benchmarks as generators, protocols and metrics."""

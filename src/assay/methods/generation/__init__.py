@@ -1,0 +1,1 @@
+"""Flow matching and diffusion for images and video."""

@@ -1,0 +1,1 @@
+"""Methods that change what a policy learns from its rollouts."""

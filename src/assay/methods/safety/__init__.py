@@ -1,0 +1,1 @@
+"""Scanners, guards and reports."""

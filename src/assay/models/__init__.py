@@ -1,0 +1,1 @@
+"""What trials think with: the built-in nano models, and any model of the user's."""

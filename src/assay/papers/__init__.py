@@ -1,0 +1,1 @@
+"""The reading half: catalogue, reports, feed, digest, search."""

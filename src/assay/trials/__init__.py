@@ -1,0 +1,1 @@
+"""What is tried: one short module per paper, mirroring methods."""

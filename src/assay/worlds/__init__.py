@@ -1,0 +1,1 @@
+"""What trials act on: tasks, environments and data, each usable on its own."""
