@@ -19,6 +19,7 @@ Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 
 _EMPTY: Mapping[str, Any] = MappingProxyType({})
 _PAPER_ID = re.compile(r"\d{4}\.\d{5}")
+BAR_KINDS = ("relative", "absolute", "within", "at_most_cost", "limit")
 MIN_SEEDS = 6  # 2**-5 = 0.031 > 0.025: with fewer the sign-flip test cannot reach the level
 TUNING_SEEDS = range(1000, 2000)  # reserved for choosing constants; `--seeds` refuses them
 
@@ -59,9 +60,9 @@ class Bar:
     better: Better | None = None
 
     def __post_init__(self) -> None:
-        kinds = [k for k in ("relative", "absolute", "within", "at_most_cost", "limit") if getattr(self, k) is not None]
+        kinds = [kind for kind in BAR_KINDS if getattr(self, kind) is not None]
         if len(kinds) != 1:
-            raise ValueError(f"Bar: wanted exactly one of relative, absolute, within, at_most_cost, limit; got {kinds}")
+            raise ValueError(f"Bar: wanted exactly one of {', '.join(BAR_KINDS)}; got {kinds}")
         value = getattr(self, kinds[0])
         if not math.isfinite(value):
             raise ValueError(f"Bar.{kinds[0]}: got {value}, wanted a finite number")
@@ -78,14 +79,12 @@ class Bar:
         if self.better is not None:
             _check_better("Bar.better", self.better)
             if self.metric is None:
-                raise ValueError("Bar.better: goes with a named extra measure (Bar.metric); Metric.better rules otherwise")
+                raise ValueError("Bar.better: goes with a named extra measure (Bar.metric)")
 
     @property
     def kind(self) -> str:
         """The name of the kind that is set."""
-        return next(
-            k for k in ("relative", "absolute", "within", "at_most_cost", "limit") if getattr(self, k) is not None
-        )
+        return next(kind for kind in BAR_KINDS if getattr(self, kind) is not None)
 
     @property
     def size(self) -> float:

@@ -1,0 +1,52 @@
+# Two commands do everything on a fresh machine: `make demo` and `make test`.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/pip install --quiet --constraint constraints.txt
+OUT := out
+export OMP_NUM_THREADS ?= 1
+export TOKENIZERS_PARALLELISM := false
+
+.PHONY: setup demo test test-slow lint types bench bench-stats docs index clean
+
+# The CPU build of torch is installed by itself first, so that nothing pulls in a larger one.
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.base: $(BIN)/python pyproject.toml constraints.txt
+	$(PIP) torch
+	$(PIP) --editable '.[lm,plot,safety]'
+	touch $@
+
+$(VENV)/.all: $(VENV)/.base
+	$(PIP) --editable '.[all,test,docs]'
+	touch $@
+
+setup: $(VENV)/.all
+
+demo: $(VENV)/.base
+	bash examples/demo.sh $(BIN)/assay $(OUT)
+
+test: setup lint
+	$(BIN)/python -m pytest -q -m "not slow"
+
+test-slow: setup
+	$(BIN)/python -m pytest -q -m slow
+
+lint: setup
+	$(BIN)/ruff check src tests examples benchmarks
+	$(BIN)/mypy src/assay/engine src/assay/papers src/assay/models
+	$(BIN)/lint-imports --no-cache
+
+bench: setup
+	$(BIN)/python benchmarks/overhead.py
+
+bench-stats: setup
+	$(BIN)/python benchmarks/stats.py
+
+docs: setup
+	$(BIN)/python docs/generate.py
+	$(BIN)/mkdocs build --strict --quiet
+
+clean:
+	rm -rf $(VENV) $(OUT) site build dist

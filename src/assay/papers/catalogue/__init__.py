@@ -1,0 +1,1 @@
+"""Papers and their claims: facts in our own words, one record a paper."""

@@ -1,0 +1,79 @@
+"""The packaged edition: read once, searched by id, slug, title, date, field and words."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Iterable, Sequence
+from datetime import date
+from functools import lru_cache
+from importlib.resources import files
+
+from assay.errors import UserError
+from assay.papers.catalogue.record import FIELDS, Paper, from_json, paper_id
+
+
+@lru_cache(maxsize=1)
+def packaged() -> tuple[Paper, ...]:
+    """All papers that ship with Assay, by report date, then position."""
+    lines = (files("assay.papers.catalogue") / "data" / "catalogue.jsonl").read_text("utf-8").splitlines()
+    return tuple(from_json(json.loads(line)) for line in lines)
+
+
+def find(word: str, papers: Sequence[Paper] | None = None) -> Paper:
+    """The paper a user means: id (with version or as a link), slug (`-` for `_`), or a unique title fragment."""
+    papers = packaged() if papers is None else papers
+    wanted = paper_id(word) or word
+    slug, fragment = wanted.replace("-", "_").lower(), wanted.lower()
+    exact = [p for p in papers if wanted == p.id or slug == p.slug]
+    hits = exact or [p for p in papers if fragment in p.title.lower()]
+    if len(hits) == 1:
+        return hits[0]
+    if hits:
+        raise UserError(f"{word!r} fits {len(hits)} papers: {', '.join(p.slug for p in hits[:5])}; name one of them")
+    names = [p.id for p in papers] + [p.slug for p in papers]
+    nearest = difflib.get_close_matches(slug, names, n=3, cutoff=0.4)
+    raise UserError(f"no paper {word!r} in the catalogue; nearest: {', '.join(nearest) or 'none'}")
+
+
+def select(
+    papers: Iterable[Paper], *, dates: tuple[date, date] | None = None, field: str | None = None
+) -> list[Paper]:
+    """The papers of a span of report dates (both ends included) and of one field."""
+    if field is not None and field not in FIELDS:
+        raise UserError(f"unknown field {field!r}; the fields are {', '.join(FIELDS)}")
+    return [
+        p
+        for p in papers
+        if (dates is None or dates[0] <= p.report_date <= dates[1]) and (field is None or p.field == field)
+    ]
+
+
+def search(papers: Iterable[Paper], query: str) -> list[Paper]:
+    """Papers whose record holds every word of the query, those with more of them in the title first."""
+    words = query.lower().split()
+    if not words:
+        raise UserError("search wants at least one word")
+
+    def in_title(paper: Paper) -> int:
+        return sum(word in paper.title.lower() for word in words)
+
+    hits = [p for p in papers if all(word in _text(p) for word in words)]
+    return sorted(hits, key=lambda p: (-in_title(p), p.report_date, p.position))
+
+
+def parse_dates(text: str) -> tuple[date, date]:
+    """`2026-01-19` or `2026-01-13..2026-01-18` as a span; a UserError says what was wanted."""
+    first, _, last = text.partition("..")
+    try:
+        span = date.fromisoformat(first), date.fromisoformat(last or first)
+    except ValueError:
+        raise UserError(f"bad date {text!r}: wanted YYYY-MM-DD or YYYY-MM-DD..YYYY-MM-DD") from None
+    if span[0] > span[1]:
+        raise UserError(f"bad date span {text!r}: it ends before it begins")
+    return span
+
+
+def _text(paper: Paper) -> str:
+    parts = [paper.id, paper.slug, paper.field, paper.title, paper.one_line, *(c.text for c in paper.claims)]
+    return " ".join(parts).lower()
