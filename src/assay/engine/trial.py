@@ -333,6 +333,16 @@ class Contrast:
 
 
 @dataclass(frozen=True)
+class Mirrored:
+    """A mirror as measured here, with its 95 % interval; None where the arms do not allow the figure."""
+
+    mirror: Mirror
+    estimate: float | None
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True)
 class Range:
     """A figure with the range it may lie in."""
 
@@ -358,6 +368,7 @@ class Verdict:
     seeds_needed: Range | None = None
     flags: tuple[str, ...] = ()
     rule: str = ""
+    mirrors: tuple[Mirrored, ...] = ()
 
 
 def _check_better(where: str, better: str) -> None:
