@@ -9,7 +9,7 @@ _HOME = {
     **dict.fromkeys(
         ("Trial", "Metric", "Bar", "Bars", "Mirror", "Cost", "Measures", "Fixture", "NoHeadroom", "Verdict"), "trial"
     ),
-    "run": "run",
+    "run": "runner",
     "verdict": "verdict",
 }
 

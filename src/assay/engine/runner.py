@@ -1,0 +1,364 @@
+"""Running trials: from a name to units, workers, a store and a verdict.
+
+    from assay.engine import run
+    result = run("hadw", workers=2)
+    print(result.table(), result.verdict.outcome)
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import os
+import pickle
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from assay.engine import interrupt, registry
+from assay.engine.isolation import isolated
+from assay.engine.needs import missing
+from assay.engine.places import cache_root
+from assay.engine.pool import Limits, Pool
+from assay.engine.progress import Progress, Silent
+from assay.engine.result import Result
+from assay.engine.schedule import Schedule
+from assay.engine.session import Session, open_session
+from assay.engine.trial import Measures, Trial, UnitResult, Verdict
+from assay.engine.units import FIXTURE, Plan, Unit, plan
+from assay.engine.worker import perform
+from assay.errors import UserError
+
+GRACE_S = 10.0  # running units may finish after the first Ctrl-C
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """How trials are run. None leaves a choice to the trial or the machine."""
+
+    seeds: int | Sequence[int] | None = None
+    arms: Sequence[str] | None = None
+    quick: bool = False
+    workers: int | None = None
+    store: Path | None = None  # None: nothing is kept
+    model: str | None = None
+    timeout_s: float | None = None
+    memory_mb: int | None = None
+    fresh: bool = False  # a new process for every unit
+    force: bool = False  # run again what is stored
+    retry_failed: bool = False
+    verify: int = 0  # repeat so many finished units in fresh processes and compare
+    network: bool = False
+    train: bool = True  # False: refuse where an asset would have to be trained
+    isolation: Literal["process", "inline"] = "process"
+    shuffle: int = 0
+    command: str = ""  # what the user typed, kept with the run
+
+
+def run(
+    trial: Trial | str,
+    *,
+    seeds: int | Sequence[int] | None = None,
+    workers: int | None = None,
+    store: str | Path | None = None,
+    quick: bool = False,
+    arms: Sequence[str] | None = None,
+    isolation: Literal["process", "inline"] = "process",
+    progress: Progress | None = None,
+) -> Result:
+    """Run one trial and judge it.
+
+    trial: a Trial or a name as in `assay run`. store: path of the results file; None keeps nothing.
+    isolation: "inline" runs the units in this process, without limits (notebooks, debugging).
+    Raises UserError for unknown names, seeds or arms, ValueError for arms that no worker can import.
+    """
+    options = RunOptions(
+        seeds=seeds,
+        workers=workers,
+        store=Path(store) if store is not None else None,
+        quick=quick,
+        arms=arms,
+        isolation=isolation,
+    )
+    return run_trials([trial], options, progress)[0]
+
+
+def run_trials(
+    trials: Sequence[Trial | str], options: RunOptions = RunOptions(), progress: Progress | None = None
+) -> list[Result]:
+    """Run trials one after the other in one session of the store; stops early when interrupted."""
+    progress = progress or Silent()
+    named = [_named(t) for t in trials]
+    results: list[Result] = []
+    with open_session(options.store, options.command, _recorded(options)) as session, interrupt.watch() as stop:
+        for name, trial in named:
+            results.append(_run_one(name, trial, options, session, progress, stop))
+            if stop.asked:
+                break
+    return results
+
+
+def dry_run(trial: Trial | str, options: RunOptions) -> tuple[Plan, int, float | None]:
+    """The plan, how many of its arm units are stored already, and the seconds the rest should take (None: unknown)."""
+    name, found = _named(trial)
+    planned = _plan(name, found, options)
+    with open_session(options.store, options.command, {}, read_only=True) as session:
+        reused, _ = _stored(planned, options, session)
+        schedule = Schedule(planned, _fixtures(), reused=reused)
+        medians = session.median_seconds(name, options.quick)
+    times = [medians.get(u.arm) for u in schedule.waiting.values() if u.kind == "arm"]
+    known = [t for t in times if t is not None]
+    eta = sum(known) / _workers(found, options, len(times)) if len(known) == len(times) else None
+    return planned, schedule.reused, eta
+
+
+def _run_one(
+    name: str, trial: Trial, options: RunOptions, session: Session, progress: Progress, stop: interrupt.Stop
+) -> Result:
+    start = time.monotonic()
+    if why := missing(trial.needs):
+        return Result(name, trial, verdict=Verdict("not run", why), quick=options.quick)
+    planned = _plan(name, trial, options)
+    _check_importable(name, trial, options.isolation)
+    reused, attempts = _stored(planned, options, session)
+    schedule = Schedule(planned, _fixtures(), reused=reused, attempts=attempts, stamp=session.stamp)
+    progress.begin(planned, schedule.reused)
+    if options.isolation == "inline":
+        _run_inline(schedule, session, progress, stop)
+    else:
+        _run_pooled(schedule, options, session, progress, stop)
+    cancelled = schedule.cancel()
+    differs = _verify(schedule, options) if options.verify and not stop.asked else None
+    units = [schedule.results[u.key] for u in planned.units if u.key in schedule.results] + cancelled
+    result = Result(
+        name=name,
+        trial=trial,
+        units=tuple(_unpaired(units)),
+        quick=options.quick,
+        planned=planned.seeds,
+        reused=schedule.reused,
+        ran=len(schedule.ran),
+        interrupted=stop.asked,
+        seconds=time.monotonic() - start,
+        differs=differs,
+    )
+    result = replace(result, verdict=None if stop.asked else _judge(result, planned))
+    session.conclude(result, planned)
+    progress.end(result)
+    return result
+
+
+# --- the two ways of running -------------------------------------------------------------------------------------
+
+
+def _run_inline(schedule: Schedule, session: Session, progress: Progress, stop: interrupt.Stop) -> None:
+    while not stop.asked and (unit := schedule.next()):
+        progress.started(unit)
+        began = time.time()
+        with isolated():
+            outcome = perform(schedule.job(unit))
+        _note(schedule.finish(unit, outcome, started=began), session, progress)
+
+
+def _run_pooled(
+    schedule: Schedule, options: RunOptions, session: Session, progress: Progress, stop: interrupt.Stop
+) -> None:
+    if not schedule.waiting:
+        return
+    trial, quick = schedule.plan.trial, options.quick
+    units = {u.key: u for u in schedule.all_units}
+    pool = Pool(
+        _workers(trial, options, len(schedule.waiting)),
+        modules=_modules(trial),
+        threads=trial.threads,
+        network=options.network or options.model is not None,
+        fresh=options.fresh,
+    )
+    with session.alone_if(trial.exclusive, progress), pool:
+        while schedule.waiting or pool.busy:
+            while pool.free and not stop.asked and (unit := schedule.next()):
+                pool.submit(schedule.job(unit), _limits(unit, trial, options, quick))
+                progress.started(unit)
+            if stop.asked and not pool.busy:
+                return
+            done = pool.wait()
+            if stop.asked and (stop.twice or stop.seconds > GRACE_S):
+                done += pool.kill_running()
+            for one in done:
+                unit = units[one.outcome.key]
+                found = schedule.finish(unit, one.outcome, started=one.started, peak_mb=one.peak_mb)
+                session.keep_log(unit.key, one.log)
+                _note(found, session, progress)
+
+
+def _note(results: Sequence[UnitResult], session: Session, progress: Progress) -> None:
+    """Acknowledge results: first on disk, then on the screen. What an interruption cancelled is not recorded."""
+    for result in results:
+        if not (result.status == "cancelled" and result.error == "interrupted"):
+            session.record(result)
+        progress.finished(result)
+
+
+def _verify(schedule: Schedule, options: RunOptions) -> float:
+    """Repeat finished units in fresh processes; the largest difference of a value or extra from the first time."""
+    trial = schedule.plan.trial
+    done = [u for u in schedule.all_units if u.kind == "arm" and schedule.results[u.key].status == "ok"]
+    chosen = done[:: max(1, len(done) // options.verify)][: options.verify]
+    worst = 0.0
+    pool = Pool(1, modules=_modules(trial), threads=trial.threads, network=options.network, fresh=True)
+    with pool:
+        for unit in chosen:
+            pool.submit(schedule.job(unit), _limits(unit, trial, options, options.quick))
+            while not (done_now := pool.wait()):
+                pass
+            again = done_now[0].outcome.measures
+            worst = max(worst, _difference(schedule.results[unit.key], again, trial.metric.timed))
+    return worst
+
+
+# --- what is decided before the first unit -----------------------------------------------------------------------
+
+
+def _named(trial: Trial | str) -> tuple[str, Trial]:
+    if isinstance(trial, str):
+        return registry.get_trial(trial)
+    arm = trial.arms[trial.method]
+    module = getattr(arm, "__module__", "") or "unknown"
+    parts = module.split(".")
+    return "/".join([*parts[-2:-1], trial.name or parts[-1]]), trial
+
+
+def _plan(name: str, trial: Trial, options: RunOptions) -> Plan:
+    return plan(
+        name,
+        trial,
+        seeds=options.seeds,
+        arms=options.arms,
+        quick=options.quick,
+        model=options.model,
+        assets=_prepare(trial, options),
+        shuffle=options.shuffle,
+    )
+
+
+def _prepare(trial: Trial, options: RunOptions) -> dict[str, str]:
+    """Train or find every asset the trial asks for; their file hashes join the keys of its units."""
+    if not trial.prepare:
+        return {}
+    models = importlib.import_module("assay.models")
+    found: dict[str, str] = {}
+    for asset in trial.prepare:
+        if not options.train and not models.available(asset):
+            raise UserError(f"model {asset!r} is not trained yet: run `assay models train {asset}`, or drop --no-train")
+        found[asset] = _hash_files(Path(models.ensure(asset)))
+    return found
+
+
+def _stored(planned: Plan, options: RunOptions, session: Session) -> tuple[dict[str, UnitResult], dict[str, int]]:
+    """Units that need not run again, and the number of the next attempt of those that do."""
+    last = session.last_attempts([u.key for u in planned.units])
+    final = {"ok", "no_headroom"} if options.retry_failed else {"ok", "no_headroom", *_FINAL_FAILURES}
+    reused = {} if options.force else {k: u for k, u in last.items() if u.status in final}
+    return reused, {k: u.attempt + 1 for k, u in last.items() if k not in reused}
+
+
+# A failure is a result and stays one until `--retry-failed`; what was cut off from outside is taken up again.
+_FINAL_FAILURES = frozenset({"error", "timeout", "oom", "invalid", "unpaired"})
+
+
+def _limits(unit: Unit, trial: Trial, options: RunOptions, quick: bool) -> Limits:
+    timeout = options.timeout_s or (trial.quick_timeout_s if quick else trial.timeout_s)
+    if unit.arm == FIXTURE and trial.fixture is not None:
+        timeout = options.timeout_s or trial.fixture.timeout_s
+    return Limits(timeout, options.memory_mb or trial.memory_mb)
+
+
+def _workers(trial: Trial, options: RunOptions, units: int) -> int:
+    if options.workers is not None and options.workers < 1:
+        raise UserError(f"workers: got {options.workers}, wanted at least 1")
+    if trial.exclusive:
+        return 1  # its units are timed: nothing else may run beside them
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min(options.workers or cores // trial.threads, units))
+
+
+def _modules(trial: Trial) -> tuple[str, ...]:
+    """What a worker imports before its clock starts: the modules of the arms and of the world."""
+    functions = [*trial.arms.values(), registry.get_world(trial.world)]
+    return tuple(dict.fromkeys(getattr(f, "__module__", "") or "assay" for f in functions))
+
+
+def _check_importable(name: str, trial: Trial, isolation: str) -> None:
+    if isolation == "inline":
+        return
+    functions: dict[str, Callable[..., object]] = {f"arm {arm!r}": f for arm, f in trial.arms.items()}
+    if trial.fixture is not None:
+        functions["the fixture"] = trial.fixture.build
+    if trial.headroom is not None:
+        functions["the headroom probe"] = trial.headroom
+    for what, function in functions.items():
+        try:
+            pickle.dumps(function)
+            here = getattr(function, "__module__", None) == "__main__"
+        except (pickle.PicklingError, AttributeError, TypeError):
+            here = True
+        if here:
+            raise ValueError(
+                f"{what} of trial {name} cannot be imported by a worker: define it at module level of a module, "
+                'or run with isolation="inline"'
+            )
+
+
+def _fixtures() -> Path:
+    return cache_root() / "fixtures"
+
+
+# --- what is made of the results -----------------------------------------------------------------------------------
+
+
+def _judge(result: Result, planned: Plan) -> Verdict | None:
+    """The verdict on the units of this run; quick runs get a preview that is never stored."""
+    verdict = importlib.import_module("assay.engine.verdict").verdict
+    found: Verdict = verdict(
+        result.trial, result.arms, fingerprint=planned.fingerprint, planned=planned.seeds, quick=result.quick
+    )
+    if result.differs:
+        flag = f"nondeterministic (repeats differ by up to {result.differs:.3g})"
+        found = replace(found, flags=(*found.flags, flag))
+    return found
+
+
+def _unpaired(units: Sequence[UnitResult]) -> list[UnitResult]:
+    """A seed whose arms met different data counts for none of them: all its good units become `unpaired`."""
+    broken = {u.seed: u.error for u in units if u.status == "unpaired"}
+    return [
+        replace(u, status="unpaired", error=broken[u.seed])
+        if u.seed in broken and u.status == "ok" and u.arm != FIXTURE
+        else u
+        for u in units
+    ]
+
+
+def _difference(first: UnitResult, again: Measures | None, timed: bool) -> float:
+    if again is None or first.value is None:
+        return float("inf")  # it failed the second time
+    if timed:
+        return 0.0
+    gaps = [abs(again.extra.get(name, float("inf")) - value) for name, value in first.extra.items()]
+    return max(abs(again.value - first.value), *gaps, 0.0)
+
+
+def _hash_files(path: Path) -> str:
+    files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
+    h = hashlib.sha256()
+    for file in files:
+        h.update(file.name.encode() + file.read_bytes())
+    return h.hexdigest()
+
+
+def _recorded(options: RunOptions) -> Mapping[str, object]:
+    """The options as they are stored with the run: what was chosen, without paths."""
+    chosen = {k: v for k, v in vars(options).items() if v not in (None, False, 0) and k not in ("store", "command")}
+    return {k: list(v) if isinstance(v, (tuple, range)) else v for k, v in chosen.items()}
