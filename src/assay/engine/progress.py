@@ -49,6 +49,33 @@ class Silent:
         return
 
 
+class Together:
+    """Tells several."""
+
+    def __init__(self, *parts: Progress) -> None:
+        self._parts = parts
+
+    def begin(self, plan: Plan, reused: int) -> None:
+        for part in self._parts:
+            part.begin(plan, reused)
+
+    def started(self, unit: Unit) -> None:
+        for part in self._parts:
+            part.started(unit)
+
+    def finished(self, result: UnitResult) -> None:
+        for part in self._parts:
+            part.finished(result)
+
+    def note(self, text: str) -> None:
+        for part in self._parts:
+            part.note(text)
+
+    def end(self, result: Result) -> None:
+        for part in self._parts:
+            part.end(result)
+
+
 class Tally:
     """Counts of one trial, by arm: what every form of progress shows."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from assay.engine.trial import Trial, UnitResult, Verdict
 
@@ -41,7 +41,7 @@ class Result:
     interrupted: bool = False
     seconds: float = 0.0
     differs: float | None = None  # largest difference found by `verify`; None: not asked
-    notes: tuple[str, ...] = field(default=())
+    failure: str = ""  # why results could not be kept
 
     @property
     def arms(self) -> tuple[UnitResult, ...]:
@@ -55,7 +55,9 @@ class Result:
 
     @property
     def exit_code(self) -> int:
-        """0 all done, 1 some units failed, 130 interrupted."""
+        """0 all done, 1 some units failed, 5 results could not be kept, 130 interrupted."""
+        if self.failure:
+            return 5
         return 130 if self.interrupted else 1 if self.failed else 0
 
     def rows(self) -> list[ArmRow]:

@@ -19,13 +19,15 @@ from typing import Literal
 
 from assay.engine import interrupt, registry
 from assay.engine.isolation import isolated
+from assay.engine.machine import measuring
 from assay.engine.needs import missing
 from assay.engine.places import cache_root
 from assay.engine.pool import Limits, Pool
-from assay.engine.progress import Progress, Silent
+from assay.engine.progress import Progress, Silent, Together
 from assay.engine.result import Result
 from assay.engine.schedule import Schedule
-from assay.engine.session import Session, open_session
+from assay.engine.session import Session, last_attempts, median_seconds, open_session
+from assay.engine.store import Store
 from assay.engine.trial import Measures, Trial, UnitResult, Verdict
 from assay.engine.units import FIXTURE, Plan, Unit, plan
 from assay.engine.worker import perform
@@ -89,14 +91,15 @@ def run_trials(
     trials: Sequence[Trial | str], options: RunOptions = RunOptions(), progress: Progress | None = None
 ) -> list[Result]:
     """Run trials one after the other in one session of the store; stops early when interrupted."""
-    progress = progress or Silent()
     named = [_named(t) for t in trials]
     results: list[Result] = []
     with open_session(options.store, options.command, _recorded(options)) as session, interrupt.watch() as stop:
+        told = Together(progress or Silent(), session.status)
         for name, trial in named:
-            results.append(_run_one(name, trial, options, session, progress, stop))
+            results.append(_run_one(name, trial, options, session, told, stop))
             if stop.asked:
                 break
+        session.complete = not stop.asked
     return results
 
 
@@ -104,10 +107,10 @@ def dry_run(trial: Trial | str, options: RunOptions) -> tuple[Plan, int, float |
     """The plan, how many of its arm units are stored already, and the seconds the rest should take (None: unknown)."""
     name, found = _named(trial)
     planned = _plan(name, found, options)
-    with open_session(options.store, options.command, {}, read_only=True) as session:
-        reused, _ = _stored(planned, options, session)
-        schedule = Schedule(planned, _fixtures(), reused=reused)
-        medians = session.median_seconds(name, options.quick)
+    store = Store(options.store) if options.store else None
+    reused, _ = _stored(planned, options, store)
+    schedule = Schedule(planned, _fixtures(), reused=reused)
+    medians = median_seconds(store, name, options.quick)
     times = [medians.get(u.arm) for u in schedule.waiting.values() if u.kind == "arm"]
     known = [t for t in times if t is not None]
     eta = sum(known) / _workers(found, options, len(times)) if len(known) == len(times) else None
@@ -122,7 +125,7 @@ def _run_one(
         return Result(name, trial, verdict=Verdict("not run", why), quick=options.quick)
     planned = _plan(name, trial, options)
     _check_importable(name, trial, options.isolation)
-    reused, attempts = _stored(planned, options, session)
+    reused, attempts = _stored(planned, options, session.store)
     schedule = Schedule(planned, _fixtures(), reused=reused, attempts=attempts, stamp=session.stamp)
     progress.begin(planned, schedule.reused)
     if options.isolation == "inline":
@@ -140,7 +143,8 @@ def _run_one(
         planned=planned.seeds,
         reused=schedule.reused,
         ran=len(schedule.ran),
-        interrupted=stop.asked,
+        interrupted=stop.asked and not session.failure,
+        failure=session.failure,
         seconds=time.monotonic() - start,
         differs=differs,
     )
@@ -159,7 +163,7 @@ def _run_inline(schedule: Schedule, session: Session, progress: Progress, stop: 
         began = time.time()
         with isolated():
             outcome = perform(schedule.job(unit))
-        _note(schedule.finish(unit, outcome, started=began), session, progress)
+        _note(schedule.finish(unit, outcome, started=began), session, progress, stop)
 
 
 def _run_pooled(
@@ -176,8 +180,9 @@ def _run_pooled(
         network=options.network or options.model is not None,
         fresh=options.fresh,
     )
-    with session.alone_if(trial.exclusive, progress), pool:
-        while schedule.waiting or pool.busy:
+    waits = _Waiting(trial.exclusive, progress, stop)
+    with pool, measuring(alone=trial.exclusive, waiting=waits) as free:
+        while free and (schedule.waiting or pool.busy):
             while pool.free and not stop.asked and (unit := schedule.next()):
                 pool.submit(schedule.job(unit), _limits(unit, trial, options, quick))
                 progress.started(unit)
@@ -190,15 +195,33 @@ def _run_pooled(
                 unit = units[one.outcome.key]
                 found = schedule.finish(unit, one.outcome, started=one.started, peak_mb=one.peak_mb)
                 session.keep_log(unit.key, one.log)
-                _note(found, session, progress)
+                _note(found, session, progress, stop)
 
 
-def _note(results: Sequence[UnitResult], session: Session, progress: Progress) -> None:
+class _Waiting:
+    """Says once that the machine is not free, and whether to go on waiting for it."""
+
+    def __init__(self, alone: bool, progress: Progress, stop: interrupt.Stop) -> None:
+        self._alone, self._progress, self._stop = alone, progress, stop
+        self._told = False
+
+    def __call__(self) -> bool:
+        if not self._told:
+            others = "other runs" if self._alone else "a trial that must run alone"
+            self._progress.note(f"waiting for {others} on this machine to finish")
+            self._told = True
+        return not self._stop.asked
+
+
+def _note(results: Sequence[UnitResult], session: Session, progress: Progress, stop: interrupt.Stop) -> None:
     """Acknowledge results: first on disk, then on the screen. What an interruption cancelled is not recorded."""
     for result in results:
-        if not (result.status == "cancelled" and result.error == "interrupted"):
-            session.record(result)
-        progress.finished(result)
+        cut_off = result.status == "cancelled" and result.error == "interrupted"
+        if cut_off or session.record(result):
+            progress.finished(result)
+        elif not stop.asked:
+            progress.note(session.failure)
+            stop.ask()
 
 
 def _verify(schedule: Schedule, options: RunOptions) -> float:
@@ -256,9 +279,9 @@ def _prepare(trial: Trial, options: RunOptions) -> dict[str, str]:
     return found
 
 
-def _stored(planned: Plan, options: RunOptions, session: Session) -> tuple[dict[str, UnitResult], dict[str, int]]:
+def _stored(planned: Plan, options: RunOptions, store: Store | None) -> tuple[dict[str, UnitResult], dict[str, int]]:
     """Units that need not run again, and the number of the next attempt of those that do."""
-    last = session.last_attempts([u.key for u in planned.units])
+    last = last_attempts(store, [u.key for u in planned.units])
     final = {"ok", "no_headroom"} if options.retry_failed else {"ok", "no_headroom", *_FINAL_FAILURES}
     reused = {} if options.force else {k: u for k, u in last.items() if u.status in final}
     return reused, {k: u.attempt + 1 for k, u in last.items() if k not in reused}
@@ -322,11 +345,14 @@ def _judge(result: Result, planned: Plan) -> Verdict | None:
     """The verdict on the units of this run; quick runs get a preview that is never stored."""
     verdict = importlib.import_module("assay.engine.verdict").verdict
     found: Verdict = verdict(
-        result.trial, result.arms, fingerprint=planned.fingerprint, planned=planned.seeds, quick=result.quick
+        result.trial,
+        result.arms,
+        fingerprint=planned.fingerprint,
+        planned=planned.seeds,
+        quick=result.quick,
+        nondeterministic=result.differs or None,
+        cases=planned.cases,
     )
-    if result.differs:
-        flag = f"nondeterministic (repeats differ by up to {result.differs:.3g})"
-        found = replace(found, flags=(*found.flags, flag))
     return found
 
 

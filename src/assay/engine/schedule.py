@@ -41,6 +41,7 @@ class Schedule:
         self.ran: list[str] = []  # keys of units that were run here
         known = reused or {}
         self.results = {u.key: known[u.key] for u in self.all_units if u.kind == "arm" and u.key in known}
+        self.reused = len(self.results)  # arm units that came from earlier runs
         needed = {k for u in self.all_units if u.kind == "arm" and u.key not in self.results for k in u.waits_for}
         needed |= {k for u in self.all_units if u.key in needed for k in u.waits_for}
         for unit in self.all_units:
@@ -53,11 +54,6 @@ class Schedule:
         for unit in self.all_units:
             if unit.key in self.results:
                 self._note_digests(self.results[unit.key])
-
-    @property
-    def reused(self) -> int:
-        """How many arm units came from earlier runs."""
-        return sum(u.kind == "arm" and u.key in self.results for u in self.all_units)
 
     def next(self) -> Unit | None:
         """The first unit that waits for nothing any more; None while there is none."""

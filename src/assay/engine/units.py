@@ -48,6 +48,7 @@ class Plan:
     threads: int
     model: str | None = None
     assets: tuple[tuple[str, str], ...] = ()  # prepared assets and the hash of their files
+    cases: int | None = None  # how many the world has, where a seed is a case
     shuffle: int = 0  # another order of the same units: results must not depend on it
 
     @property
@@ -122,7 +123,9 @@ def plan(
 ) -> Plan:
     """Decide the units of a trial. Raises UserError for seeds that cannot be used and arms that do not exist."""
     chosen = _seeds(trial, seeds, quick)
-    _check_cases(trial, chosen, quick)
+    cases = _cases(trial, quick)
+    if cases is not None and max(chosen) >= cases:
+        raise UserError(f"world {trial.world!r} has {cases} cases (0 to {cases - 1}): no more exist")
     offered = [a for a in trial.arms if model is not None or a not in trial.model_arms]
     wanted = list(arms) if arms is not None else offered
     for arm in wanted:
@@ -142,6 +145,7 @@ def plan(
         threads=trial.threads,
         model=model,
         assets=tuple(sorted((assets or {}).items())),
+        cases=cases,
         shuffle=shuffle,
     )
 
@@ -179,12 +183,11 @@ def _seeds(trial: Trial, seeds: int | Sequence[int] | None, quick: bool) -> tupl
     return chosen
 
 
-def _check_cases(trial: Trial, seeds: tuple[int, ...], quick: bool) -> None:
+def _cases(trial: Trial, quick: bool) -> int | None:
     if trial.pairs != "case":
-        return
+        return None
     world: Any = registry.get_world(trial.world)(**trial.arguments(quick))
-    if max(seeds) >= world.cases:
-        raise UserError(f"world {trial.world!r} has {world.cases} cases (0 to {world.cases - 1}): no more exist")
+    return int(world.cases)
 
 
 def _depth(arm: str, after: Mapping[str, str]) -> int:

@@ -1,0 +1,270 @@
+"""The results store: one DuckDB file, append-only, that no process keeps open.
+
+While one process holds a DuckDB file for writing, no other can open it, not even to read. So a run appends to its
+own journal (`journal.py`) and moves finished segments into the database in short transactions; readers join the
+database with whatever still lies in journals. Beside `results.duckdb` lies `results.d/` with journals, the status
+files of live runs, logs, the lock and the last snapshot.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from assay.engine import journal, rows
+from assay.engine.trial import UnitResult
+from assay.errors import EnvironmentFailed, StoreLocked, UserError
+
+if TYPE_CHECKING:
+    import duckdb
+
+WRITE_WAIT_S, READ_WAIT_S = 10.0, 2.0
+CHECKPOINT_BYTES = 5 << 20
+_MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+@dataclass(frozen=True)
+class StoredVerdict:
+    """The last verdict of a trial as it was computed."""
+
+    trial: str
+    fingerprint: str
+    data_sha: str
+    rule: str
+    outcome: str
+    reason: str
+    n: int
+    p: float
+    contrasts: tuple[dict[str, Any], ...]
+    flags: tuple[str, ...]
+    computed: float
+    machine_id: str
+
+
+class Store:
+    """A results file and what lies beside it. Nothing is created before something is written."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path.expanduser()
+        self.folder = self.path.with_suffix(".d")
+        self.journals, self.live, self.logs = (self.folder / name for name in ("journal", "live", "logs"))
+        self.snapshot_path = self.folder / "snapshot.parquet"
+        self.notes: list[str] = []  # what a reader should know: "store busy: as of 12:04:33"
+
+    # --- writing ---
+
+    def prepare(self) -> None:
+        """Create the folders; UserError where that is not allowed."""
+        try:
+            for folder in (self.path.parent, self.journals, self.live, self.logs):
+                folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            why = f"cannot be written: {error.strerror}; choose another with --store"
+            raise UserError(f"store {self.path} {why}") from error
+
+    def flush(self, segment: journal.Segment) -> None:
+        """Move a journal segment into the database and remove it.
+
+        Raises StoreLocked when others held the database for ten seconds, EnvironmentFailed when it cannot be
+        written; the segment stays as it is then, and a second flush of the same records changes nothing.
+        """
+        contents = journal.read(segment.path)
+        self.add(contents.records)
+        if contents.corrupt:
+            segment.path.rename(segment.path.with_suffix(".corrupt"))
+            self.notes.append(f"{segment.path.name} is damaged after {len(contents.records)} records: kept as .corrupt")
+        segment.done()
+
+    def replay(self) -> int:
+        """Take in the journals of processes that are gone; the number of files."""
+        taken = 0
+        for segment in journal.left_over(self.journals):
+            try:
+                self.flush(segment)
+            except StoreLocked:
+                segment.keep()  # its records are read from the journal until somebody can write
+                break
+            taken += 1
+        return taken
+
+    def add(self, records: Iterable[journal.Record]) -> None:
+        """Add records (`{"table": …, "row": {…}}`) in one transaction; those that are there already stay."""
+        by_table: dict[str, list[Any]] = {}
+        for record in records:
+            by_table.setdefault(record["table"], []).append(record["row"])
+        if not by_table:
+            return
+        with self._locked(fcntl.LOCK_EX, WRITE_WAIT_S), self._connect(read_only=False) as connection:
+            try:
+                connection.execute("BEGIN")
+                for table, found in by_table.items():
+                    connection.execute(rows.insert(table), [json.dumps(found)])
+                connection.execute("COMMIT")
+                wal = self.path.with_name(self.path.name + ".wal")
+                if wal.exists() and wal.stat().st_size > CHECKPOINT_BYTES:
+                    connection.execute("CHECKPOINT")
+            except _duckdb().IOException as error:
+                raise EnvironmentFailed(f"store {self.path}: {_first_line(error)}; go on with --store OTHER") from error
+
+    def snapshot(self) -> None:
+        """Write all units to a Parquet file for readers that find the database busy."""
+        temporary = self.snapshot_path.with_suffix(f".{os.getpid()}.tmp")
+        with self._locked(fcntl.LOCK_SH, READ_WAIT_S), self._connect(read_only=True) as connection:
+            connection.execute(f"COPY units TO '{_quoted(temporary)}' (FORMAT parquet)")
+        temporary.replace(self.snapshot_path)
+
+    # --- reading ---
+
+    def units(
+        self, *, trials: Sequence[str] | None = None, keys: Sequence[str] | None = None, latest: bool = False
+    ) -> list[UnitResult]:
+        """Stored units, of all runs or of some trials or keys, whether in the database or still in a journal.
+
+        latest: only the last attempt of every unit and machine.
+        """
+        where, values = _where(trials, keys)
+        found: dict[tuple[str, int, str], UnitResult] = {}
+        journalled = self._journalled("units")  # first: a segment flushed meanwhile is then in the database
+        wanted = set(keys) if keys is not None else None
+        for row in [*journalled, *self._rows("units", where, values)]:
+            unit = rows.unit_of(row)
+            if (trials is None or unit.trial in trials) and (wanted is None or unit.unit_key in wanted):
+                found[unit.unit_key, unit.attempt, unit.machine_id] = unit
+        ordered = sorted(found.values(), key=lambda u: (u.trial, u.seed, u.arm, u.unit_key, u.machine_id, u.attempt))
+        if latest:
+            return list({(u.unit_key, u.machine_id): u for u in ordered}.values())
+        return ordered
+
+    def verdicts(self) -> dict[str, StoredVerdict]:
+        """The last verdict of every trial that has one."""
+        last: dict[str, StoredVerdict] = {}
+        for row in [*self._journalled("verdicts"), *self._rows("verdicts", "ORDER BY computed", [])]:
+            found = StoredVerdict(**{**row, "contrasts": _data(row["contrasts"]), "flags": _data(row["flags"])})
+            if found.trial not in last or found.computed >= last[found.trial].computed:
+                last[found.trial] = found
+        return last
+
+    def query(self, sql: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+        """Rows of a SQL query over the database alone (call `replay` first to have the journals in it)."""
+        if not self.path.exists():
+            raise UserError(f"no store at {self.path}: run a trial first, or choose one with --store")
+        with self._locked(fcntl.LOCK_SH, READ_WAIT_S), self._connect(read_only=True) as connection:
+            return connection.execute(sql, list(values)).fetchall()
+
+    def _rows(self, table: str, where: str, values: Sequence[object]) -> list[dict[str, Any]]:
+        if not self.path.exists():
+            return []
+        sql = rows.select(table, where)
+        try:
+            with self._locked(fcntl.LOCK_SH, READ_WAIT_S), self._connect(read_only=True) as connection:
+                return _as_dicts(connection.execute(sql, list(values)))
+        except StoreLocked:
+            if table != "units" or not self.snapshot_path.exists():
+                raise
+            moment = time.strftime("%H:%M:%S", time.localtime(self.snapshot_path.stat().st_mtime))
+            self.notes.append(f"store busy: as of {moment}")
+            source = f"read_parquet('{_quoted(self.snapshot_path)}')"
+            with contextlib.closing(_duckdb().connect()) as memory:
+                return _as_dicts(memory.execute(rows.select(table, where, source), list(values)))
+
+    def _journalled(self, table: str) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = []
+        for path in sorted(self.journals.glob("*.jnl")):
+            with contextlib.suppress(FileNotFoundError):  # flushed since the listing: then the database has it
+                found += [dict(r["row"]) for r in journal.read(path).records if r["table"] == table]
+        return found
+
+    # --- opening ---
+
+    @contextlib.contextmanager
+    def _locked(self, kind: int, wait_s: float) -> Iterator[None]:
+        """Hold `results.lock`, shared for reading and alone for writing."""
+        self.prepare()
+        with (self.folder / "results.lock").open("a") as file:
+            deadline = time.monotonic() + wait_s
+            while True:
+                try:
+                    fcntl.flock(file.fileno(), kind | fcntl.LOCK_NB)
+                    break
+                except BlockingIOError:
+                    if time.monotonic() > deadline:
+                        raise StoreLocked(f"store {self.path} is in use by another process: try again") from None
+                    time.sleep(0.02)
+            yield
+
+    @contextlib.contextmanager
+    def _connect(self, *, read_only: bool) -> Iterator[duckdb.DuckDBPyConnection]:
+        duckdb = _duckdb()
+        deadline = time.monotonic() + READ_WAIT_S
+        while True:
+            try:
+                connection = duckdb.connect(str(self.path), read_only=read_only)
+                break
+            except duckdb.IOException as error:
+                if "lock" in str(error) and time.monotonic() < deadline:  # a program that knows nothing of our lock
+                    time.sleep(0.05)
+                    continue
+                kind = StoreLocked if "lock" in str(error) else UserError
+                raise kind(f"store {self.path} cannot be opened: {_first_line(error)}") from error
+        with contextlib.closing(connection):
+            self._migrate(connection, read_only)
+            yield connection
+
+    def _migrate(self, connection: duckdb.DuckDBPyConnection, read_only: bool) -> None:
+        steps = sorted(_MIGRATIONS.glob("*.sql"))
+        tables = {name for (name,) in connection.execute("SELECT table_name FROM duckdb_tables()").fetchall()}
+        version = 0
+        if "schema_version" in tables:
+            ((version,),) = connection.execute("SELECT max(version) FROM schema_version").fetchall()
+        elif tables:
+            raise UserError(f"{self.path} is a database of something else: choose another path with --store")
+        if version > len(steps):
+            raise UserError(f"{self.path}: this store was written by a newer assay (schema {version}, not {len(steps)})")
+        if version == len(steps) or read_only:
+            return
+        connection.execute("BEGIN")
+        if not version:
+            connection.execute("CREATE TABLE schema_version (version INTEGER, applied TIMESTAMPTZ)")
+        for number, step in enumerate(steps[version:], start=version + 1):
+            connection.execute(step.read_text("utf-8"))
+            connection.execute("INSERT INTO schema_version SELECT ?, now()", [number])
+        connection.execute("COMMIT")
+
+
+def _duckdb() -> Any:
+    import duckdb
+
+    return duckdb
+
+
+def _where(trials: Sequence[str] | None, keys: Sequence[str] | None) -> tuple[str, list[object]]:
+    conditions, values = [], []
+    for column, wanted in (("trial", trials), ("unit_key", keys)):
+        if wanted is not None:
+            conditions.append(f"{column} IN (SELECT unnest(?::VARCHAR[]))")
+            values.append(list(wanted))
+    return ("WHERE " + " AND ".join(conditions) if conditions else ""), list(values)
+
+
+def _as_dicts(found: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
+    names = [column[0] for column in found.description or []]
+    return [dict(zip(names, row)) for row in found.fetchall()]
+
+
+def _data(value: Any) -> tuple[Any, ...]:
+    return tuple(json.loads(value) if isinstance(value, str) else value)
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).splitlines()[0]
+
+
+def _quoted(path: Path) -> str:
+    return str(path).replace("'", "''")
