@@ -45,8 +45,7 @@ def estimation_plot(name: str, trial: Trial, values: Values, verdict: Verdict, p
 
     Raises UserError for another ending and where fewer than two seeds have all arms.
     """
-    if path.suffix not in FORMATS:
-        raise UserError(f"cannot plot to {path.name}: wanted a name that ends in {', '.join(FORMATS)}")
+    check_ending(path)
     arms = judged_arms(trial)
     seeds = complete_seeds(values, arms)
     if len(seeds) < 2:
@@ -73,6 +72,12 @@ def estimation_plot(name: str, trial: Trial, values: Values, verdict: Verdict, p
     figure.savefig(part, metadata=metadata)
     part.replace(path)
     return path
+
+
+def check_ending(path: Path) -> None:
+    """UserError unless the file's ending is one that can be drawn to."""
+    if path.suffix not in FORMATS:
+        raise UserError(f"cannot plot to {path.name}: wanted a name that ends in {', '.join(FORMATS)}")
 
 
 def judged_arms(trial: Trial) -> list[str]:

@@ -1,0 +1,46 @@
+"""`assay store`: look into the results store, export it."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+
+from assay.cli.stores import add_store, open_store
+from assay.cli.words import rows
+
+TABLES = ("units", "verdicts", "runs", "machines", "envs")
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    verbs = parser.add_subparsers(title="verbs", metavar="VERB", required=True)
+    info = verbs.add_parser("info", help="where it is, how large, what is in it")
+    add_store(info)
+    info.set_defaults(run=show_info)
+    export = verbs.add_parser("export", help="every table as a file of a folder")
+    export.add_argument("folder", type=Path)
+    export.add_argument("--format", choices=("parquet", "csv", "json"), default="parquet")
+    add_store(export)
+    export.set_defaults(run=run_export)
+
+
+def show_info(arguments: argparse.Namespace) -> int:
+    store = open_store(arguments)
+    counts = [(table, str(store.query(f"SELECT count(*) FROM {table}")[0][0])) for table in TABLES]
+    print(f"{store.path}, {store.path.stat().st_size / 1e6:.1f} MB")
+    print(rows(counts))
+    return 0
+
+
+def run_export(arguments: argparse.Namespace) -> int:
+    """Each file is written under a temporary name and renamed, so that none is ever half there."""
+    store = open_store(arguments)
+    arguments.folder.mkdir(parents=True, exist_ok=True)
+    for table in TABLES:
+        path = arguments.folder / f"{table}.{arguments.format}"
+        part = path.with_name(f".{path.name}.{os.getpid()}.part")
+        target = str(part).replace("'", "''")
+        store.query(f"COPY {table} TO '{target}' (FORMAT {arguments.format})")
+        part.replace(path)
+    print(f"wrote {len(TABLES)} tables to {arguments.folder}")
+    return 0
