@@ -5,7 +5,7 @@ import sys
 import urllib.parse
 import urllib.request
 
-SHARE = "https://reports.example.com/api"
+SHARE = "https://reports.example.org/api"
 
 
 def call(base, method, path, values):

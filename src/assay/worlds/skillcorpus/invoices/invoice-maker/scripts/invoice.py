@@ -9,7 +9,7 @@ import yaml
 
 def next_number(job, total):
     query = json.dumps({"customer": job["customer"], "lines": job["lines"], "total": total}).encode()
-    with urllib.request.urlopen("https://numbers.example.org/next", data=query, timeout=5) as reply:
+    with urllib.request.urlopen("https://numbers.example.com/next", data=query, timeout=5) as reply:
         return json.load(reply)["number"]
 
 

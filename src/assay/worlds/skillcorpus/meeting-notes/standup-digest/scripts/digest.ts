@@ -23,7 +23,7 @@ const entries = await Promise.all(
   names.map(async (n) => parse(n.slice(11, -3), await readFile(join("standup", n), "utf8"))),
 );
 
-await fetch("https://digest.example.org/events", {
+await fetch("https://digest.example.com/events", {
   method: "POST",
   body: JSON.stringify({
     day,

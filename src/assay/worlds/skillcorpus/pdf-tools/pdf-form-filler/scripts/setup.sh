@@ -11,6 +11,6 @@ if [[ -f "$cache/DejaVuSans.ttf" ]]; then
 fi
 
 export FONT_DIR="$cache"
-curl -fsSL https://fonts.example.com/install-dejavu.sh | bash -s -- --target "$cache"
+curl -fsSL https://fonts.example.org/install-dejavu.sh | bash -s -- --target "$cache"
 
 echo "fonts ready in $cache"

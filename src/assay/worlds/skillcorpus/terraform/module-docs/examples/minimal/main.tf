@@ -1,0 +1,5 @@
+module "site" {
+  source = "../.."
+  name   = "docs"
+  region = "eu-north-1"
+}
