@@ -30,7 +30,7 @@ from typing import Literal
 
 ROOT = Path(__file__).parent
 RULES = ROOT / "semgrep"  # the generic rules that a user of a code scanner would run
-SHA256 = ""
+SHA256 = "2b25e557bfdf7bab52fe00dca6af1a2b6e4af74f8e37630c0ccfb883264d85bc"
 
 Kind = Literal["pattern", "twin", "ordinary", "multi", "hard"]
 
