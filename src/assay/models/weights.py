@@ -1,0 +1,113 @@
+"""Where the weights of the built-in models lie: shipped with the package, else trained once into the cache.
+
+The cache is `$ASSAY_CACHE`, else `$XDG_CACHE_HOME/assay`, else `~/.cache/assay`; a model's folder there is named
+after its recipe, so that a changed recipe is trained anew.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from assay.errors import UserError
+from assay.models.nano import SIZES
+
+if TYPE_CHECKING:
+    from transformers import LlamaForCausalLM
+
+NAMES = tuple(SIZES)
+_SHIPPED = Path(__file__).parent / "data"
+_WEIGHTS = "model.safetensors"
+
+
+def ensure(name: str, *, train: bool = True) -> Path:
+    """The folder of a model's weights, tokenizer and recipe.json; trains it (about an hour) where there is none.
+
+    Raises UserError for an unknown name, or for weights that are missing while `train` is False.
+    """
+    if (found := find(name)) is not None:
+        return found
+    if not train:
+        raise UserError(f"the weights of {name} are not there: `assay models train {name}` makes them")
+    from assay.models.train import train_model
+
+    return train_model(name, cached(name))
+
+
+def find(name: str) -> Path | None:
+    """The folder with the weights, shipped or trained before, or None."""
+    check_name(name)
+    return next((p for p in (_SHIPPED / name, cached(name)) if (p / _WEIGHTS).exists()), None)
+
+
+def available(name: str) -> bool:
+    """Whether the weights are there already."""
+    return find(name) is not None
+
+
+def check_name(name: str) -> None:
+    """UserError unless there is a model of that name."""
+    if name not in NAMES:
+        raise UserError(f"unknown model {name!r}: the built-in ones are {', '.join(NAMES)}")
+
+
+def cached(name: str) -> Path:
+    """The folder in the cache that belongs to the model's present recipe."""
+    from assay.models.recipe import RECIPES
+
+    key = hashlib.sha256(json.dumps(asdict(RECIPES[name]), sort_keys=True).encode()).hexdigest()[:16]
+    return cache_root() / "models" / f"{name}-{key}"
+
+
+def cache_root() -> Path:
+    """The folder for everything that can be made again."""
+    if given := os.environ.get("ASSAY_CACHE"):
+        return Path(given).expanduser()
+    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "assay"
+
+
+def recipe(name: str) -> dict[str, Any]:
+    """What recipe.json says of the weights at hand: how they were made, and their measured accuracies."""
+    found: dict[str, Any] = json.loads((ensure(name, train=False) / "recipe.json").read_text("utf-8"))
+    return found
+
+
+def digest(name: str) -> str:
+    """SHA-256 of the weights file."""
+    return hashlib.sha256((ensure(name, train=False) / _WEIGHTS).read_bytes()).hexdigest()
+
+
+def save(model: LlamaForCausalLM, report: Mapping[str, Any], out: Path) -> None:
+    """Write float16 weights, configuration, tokenizer and recipe.json; whoever finds the weights finds all."""
+    from safetensors.torch import save_file
+
+    from assay.models import tokenizer as tok
+
+    out.mkdir(parents=True, exist_ok=True)
+    model.config.save_pretrained(out)
+    tok.build().save_pretrained(out)
+    (out / "recipe.json").write_text(json.dumps(report, indent=2) + "\n", "utf-8")
+    state = {
+        name: tensor.detach().half().contiguous()
+        for name, tensor in model.state_dict().items()
+        if name != "lm_head.weight"  # tied to the embedding
+    }
+    part = out / f"{_WEIGHTS}.part"
+    save_file(state, part, metadata={"format": "pt"})
+    part.chmod(0o644)  # safetensors leaves it readable for its owner alone
+    part.replace(out / _WEIGHTS)
+
+
+def read(folder: Path) -> LlamaForCausalLM:
+    """The model of a folder, cast to float32."""
+    import torch
+    from transformers import LlamaForCausalLM
+
+    model: LlamaForCausalLM = LlamaForCausalLM.from_pretrained(folder, dtype=torch.float32)
+    model.eval()  # type: ignore[no-untyped-call]
+    return model
