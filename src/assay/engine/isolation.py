@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.abc
+import importlib.machinery
+import importlib.util
 import io
 import ipaddress
 import logging
@@ -15,7 +18,8 @@ import sys
 import tempfile
 import threading
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from types import ModuleType
 from typing import Any
 
 from assay.engine.resources import stray_children
@@ -25,6 +29,7 @@ _GUARDED = ("builtins", "json", "math", "os", "random", "socket", "subprocess", 
 _GUARDED_LATER = ("numpy", "numpy.random", "torch", "torch.random", "torch.nn.functional")
 
 _streams: list[int] = []
+_last_seed: list[int] = []
 
 
 class NetworkDisabled(PermissionError):
@@ -51,12 +56,65 @@ def isolated() -> Iterator[None]:
 
 
 def seed_everything(number: int) -> None:
-    """Seed the global generators of random, NumPy and torch (where they are loaded) with one 32-bit number."""
+    """Seed the global generators of random, NumPy and torch with one 32-bit number.
+
+    Torch is not loaded for it; where an arm imports it later, `torch_set_up` seeds it then, so that an arm draws
+    the same numbers in a fresh process and in one that has torch already.
+    """
+    import numpy
+
+    _last_seed[:] = [number]
     random.seed(number)
-    if "numpy" in sys.modules:
-        sys.modules["numpy"].random.seed(number)
+    numpy.random.seed(number)
     if "torch" in sys.modules:
         sys.modules["torch"].manual_seed(number)
+
+
+@contextlib.contextmanager
+def torch_set_up(threads: int) -> Iterator[None]:
+    """While it lasts, torch is set up as soon as anything imports it: threads, deterministic kernels, the seed."""
+    finder = _TorchFinder(threads)
+    if "torch" in sys.modules:
+        finder.set_up(sys.modules["torch"])
+    sys.meta_path.insert(0, finder)
+    try:
+        yield
+    finally:
+        sys.meta_path.remove(finder)
+
+
+class _TorchFinder(importlib.abc.MetaPathFinder):
+    """Lets the usual finders find torch, and sets it up right after its code has run."""
+
+    def __init__(self, threads: int) -> None:
+        self._threads = threads
+        self._asking = False
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        if name != "torch" or self._asking:
+            return None
+        self._asking = True
+        try:
+            spec = importlib.util.find_spec("torch")
+        finally:
+            self._asking = False
+        if spec is not None and spec.loader is not None:
+            execute = spec.loader.exec_module
+
+            def execute_and_set_up(module: ModuleType) -> None:
+                execute(module)
+                self.set_up(module)
+
+            spec.loader.exec_module = execute_and_set_up  # type: ignore[method-assign]
+        return spec
+
+    def set_up(self, torch: Any) -> None:
+        torch.set_num_threads(self._threads)
+        torch.use_deterministic_algorithms(True, warn_only=True)
+        if _last_seed:
+            torch.manual_seed(_last_seed[0])
 
 
 def leftovers() -> str:
@@ -179,9 +237,8 @@ def _logging() -> Restore:
 
 
 def _numpy() -> Restore:
-    if "numpy" not in sys.modules:
-        return lambda: None
-    numpy = sys.modules["numpy"]
+    import numpy
+
     errors, printing = numpy.geterr(), numpy.get_printoptions()
 
     def restore() -> None:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Literal
 
 from assay.engine import interrupt, registry
-from assay.engine.isolation import isolated
+from assay.engine.isolation import isolated, torch_set_up
 from assay.engine.machine import measuring
 from assay.engine.needs import missing
 from assay.engine.places import cache_root
@@ -161,7 +161,7 @@ def _run_inline(schedule: Schedule, session: Session, progress: Progress, stop: 
     while not stop.asked and (unit := schedule.next()):
         progress.started(unit)
         began = time.time()
-        with isolated():
+        with isolated(), torch_set_up(schedule.plan.threads):
             outcome = perform(schedule.job(unit))
         _note(schedule.finish(unit, outcome, started=began), session, progress, stop)
 

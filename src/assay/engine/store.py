@@ -226,7 +226,7 @@ class Store:
         elif tables:
             raise UserError(f"{self.path} is a database of something else: choose another path with --store")
         if version > len(steps):
-            raise UserError(f"{self.path}: this store was written by a newer assay (schema {version}, not {len(steps)})")
+            raise UserError(f"{self.path}: this store was written by a newer assay (schema {version})")
         if version == len(steps) or read_only:
             return
         connection.execute("BEGIN")

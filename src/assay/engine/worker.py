@@ -218,23 +218,22 @@ def main(fd: int) -> None:
     _die_with(setup.parent)
     isolation.keep_output()
     isolation.fresh_output()
-    for module in setup.modules:
-        _import_quietly(module)
-    _prepare_torch(setup.threads)
-    if not setup.network:
-        isolation.disable_network()
-    connection.send_bytes(b"ready")
-    while True:
-        try:
-            message = connection.recv_bytes(MESSAGE_LIMIT)
-        except EOFError:
-            return
-        connection.send_bytes(_serve(message, setup.threads))
+    with isolation.torch_set_up(setup.threads):
+        for module in setup.modules:
+            _import_quietly(module)
+        if not setup.network:
+            isolation.disable_network()
+        connection.send_bytes(b"ready")
+        while True:
+            try:
+                message = connection.recv_bytes(MESSAGE_LIMIT)
+            except EOFError:
+                return
+            connection.send_bytes(_serve(message))
 
 
-def _serve(message: bytes, threads: int) -> bytes:
+def _serve(message: bytes) -> bytes:
     key, body = pickle.loads(message)
-    had_torch = "torch" in sys.modules
     with isolation.isolated():
         try:
             job: Job = pickle.loads(body)
@@ -244,8 +243,6 @@ def _serve(message: bytes, threads: int) -> bytes:
             outcome = perform(job)
         _flush_output()
     isolation.fresh_output()
-    if not had_torch:
-        _prepare_torch(threads)
     outcome = replace(
         outcome, leftovers=isolation.leftovers(), rss_mb=psutil.Process().memory_info().rss / 2**20
     )
@@ -270,13 +267,6 @@ def _import_quietly(module: str) -> None:
         importlib.import_module(module)
     except BaseException:  # noqa: BLE001 - reported, with its traceback, by the unit that needs it
         traceback.print_exc()
-
-
-def _prepare_torch(threads: int) -> None:
-    if "torch" in sys.modules:
-        torch = sys.modules["torch"]
-        torch.set_num_threads(threads)
-        torch.use_deterministic_algorithms(True, warn_only=True)
 
 
 def _die_with(parent: int) -> None:
