@@ -89,13 +89,14 @@ def power(
     effect: float | None = None,
     fingerprint: str | None = None,
     quick: bool = False,
+    trials: int = SIMULATED,
 ) -> tuple[PowerPoint, ...]:
     """The power curve of `trial` over numbers of seeds, with the spread seen in the units measured so far.
 
     effect: the true effect in units of the first bar (a share for a relative one, a cost ratio for a cost);
     default `Trial.expected`, else twice the bar's distance from no effect. Every other bar is cleared by its
     own distance, and the placebo is put where it changes nothing. A contrast of which no distance is known is
-    put one standard deviation above its bar. fingerprint, quick: as for `verdict`.
+    put one standard deviation above its bar. fingerprint, quick: as for `verdict`. trials: simulated per point.
     Raises ValueError with fewer than two complete seeds, or without a bar that differences can answer.
     """
     pairs = pair(trial, units, fingerprint=fingerprint, quick=quick)
@@ -117,10 +118,11 @@ def power(
     expected = np.where(np.array(margins) > 0, margins, spread)
     expected[0] = margins[0] if effects[0] is not None else expected[0]
     at_bar = np.where(np.arange(len(rows)) < len(bars), 0.0, expected)
-    seed = resampling_seed(trial)
-    return tuple(
-        PowerPoint(n, holds_share(residuals, at_bar, n, seed), holds_share(residuals, expected, n, seed)) for n in seeds
-    )
+
+    def share(effects: Floats, n: int) -> float:
+        return holds_share(residuals, effects, n, resampling_seed(trial), trials=trials)
+
+    return tuple(PowerPoint(n, share(at_bar, n), share(expected, n)) for n in seeds)
 
 
 def _margin(bar: Bar, pairs: Pairs, effect: float | None) -> float:
