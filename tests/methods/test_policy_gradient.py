@@ -78,5 +78,5 @@ def test_wrong_input_is_named(rewards, options, words):
 
 
 def test_integer_rewards_are_refused():
-    with pytest.raises(TypeError, match="rewards: got torch.int64"):
+    with pytest.raises(TypeError, match=r"rewards: got torch\.int64"):
         group_advantages(torch.tensor([0, 1]))

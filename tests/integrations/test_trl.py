@@ -1,0 +1,165 @@
+"""Real TRL runs of a model with a few thousand weights."""
+
+import json
+
+import pytest
+import torch
+
+pytest.importorskip("trl")
+
+from datasets import Dataset
+from trl import GRPOConfig
+
+from assay.integrations.trl import AdvantageGRPOTrainer
+from assay.methods.post_training.hadw import HADW, DifficultyAnchor
+from assay.methods.post_training.pipeline import GroupNormalised, Pipeline
+from assay.models.nano import tiny_llama
+from assay.models.tokenizer import build
+
+
+class Recorded:
+    """An estimator that keeps every batch it was given and what it answered."""
+
+    def __init__(self, estimator, needs=frozenset()):
+        self.estimator, self.needs = estimator, estimator.needs | needs
+        self.batches, self.answers = [], []
+
+    def __call__(self, batch):
+        self.batches.append(batch)
+        self.answers.append(self.estimator(batch))
+        return self.answers[-1]
+
+
+class OverTokens:
+    """Advantages of (B, T): the group's, on the first token of each completion only."""
+
+    needs = frozenset()
+
+    def __call__(self, batch):
+        first = torch.zeros(batch.mask.shape)
+        first[:, 0] = GroupNormalised()(batch)
+        return first
+
+
+def digits(completions, **columns):
+    """Share of characters that are digits; None, not scored, for an empty completion."""
+    return [sum(c.isdigit() for c in text) / len(text) if text else None for text in completions]
+
+
+def none_scored(completions, **columns):
+    return [None] * len(completions)
+
+
+def trainer(tmp_path, advantage, reward=digits, **settings):
+    prompts = [f"{i}: " for i in range(8)]
+    data = Dataset.from_dict({"prompt": prompts, "key": [i % 3 for i in range(8)]})
+    args = {
+        "per_device_train_batch_size": 8,
+        "per_device_eval_batch_size": 8,
+        "num_generations": 4,
+        "max_completion_length": 5,
+        "max_steps": 2,
+        "save_strategy": "no",
+        "report_to": [],
+        "disable_tqdm": True,
+        "use_cpu": True,
+        "gradient_checkpointing": False,
+    }
+    tiny_llama(hidden=16, layers=1, heads=2, mlp=32).save_pretrained(tmp_path / "model")
+    return AdvantageGRPOTrainer(
+        str(tmp_path / "model"),  # a path, because TRL loads its reference model from there
+        reward,
+        GRPOConfig(output_dir=str(tmp_path), **{**args, **settings}),
+        train_dataset=data,
+        eval_dataset=data.select(range(2)),
+        processing_class=build(),
+        advantage=advantage,
+    )
+
+
+def test_the_base_alone_equals_trls_own_advantages(tmp_path):
+    ours = Recorded(Pipeline(GroupNormalised()))
+    run = trainer(tmp_path, ours)
+    run.train()
+    trls_own = torch.tensor(list(run._logs["advantages"]))  # of the last batch, before the estimator
+    assert len(ours.answers) == 2
+    assert trls_own.abs().max() > 0.5
+    assert torch.allclose(ours.answers[-1], trls_own, atol=1e-3)
+
+
+def test_the_batch_holds_what_trl_generated(tmp_path):
+    seen = Recorded(GroupNormalised(), needs=frozenset({"logprobs", "ref_logprobs", "key"}))
+    run = trainer(tmp_path, seen, beta=1e-12)
+    run.train()
+    batch = seen.batches[0]
+    assert batch.group.tolist() == [0] * 4 + [1] * 4
+    assert batch.rewards.tolist() == pytest.approx(digits(batch.completions))
+    assert [int(prompt.rstrip(": ")) % 3 for prompt in batch.prompts] == batch.key.tolist()
+    assert torch.allclose(batch.logprobs[batch.mask], batch.ref_logprobs[batch.mask], atol=1e-5)  # before any update
+    assert [one.step for one in seen.batches] == [0, 1]
+
+
+def test_weights_change_what_is_learned(tmp_path):
+    moved = []
+    for fixed in (0.0, 1.0):
+        run = trainer(tmp_path, Pipeline(GroupNormalised(), HADW(mode="fixed", fixed=fixed)), learning_rate=1e-2)
+        run.train()
+        moved.append(torch.cat([weight.flatten() for weight in run.model.parameters()]))
+    assert not torch.equal(*moved)
+
+
+def test_advantages_over_tokens_train(tmp_path):
+    run = trainer(tmp_path, OverTokens(), logging_steps=1)
+    start = [weight.clone() for weight in run.model.parameters()]
+    run.train()
+    assert all(torch.isfinite(weight).all() for weight in run.model.parameters())
+    assert any(not torch.equal(a, b) for a, b in zip(start, run.model.parameters()))
+
+
+def test_completions_that_nothing_scored_move_nothing(tmp_path):
+    answers = Recorded(Pipeline(GroupNormalised(), HADW()))
+    trainer(tmp_path, answers, reward=none_scored).train()
+    assert all((answer == 0).all() for answer in answers.answers)
+
+
+def test_completions_cut_off_and_masked_by_trl_still_make_a_batch(tmp_path):
+    seen = Recorded(GroupNormalised())
+    trainer(tmp_path, seen, mask_truncated_completions=True).train()
+    assert len(seen.batches) == 2
+
+
+def test_evaluation_leaves_the_memory_as_it_was(tmp_path):
+    hadw = HADW(anchor=DifficultyAnchor(eta=1.0))
+    run = trainer(tmp_path, Pipeline(GroupNormalised(), hadw))
+    run.evaluate()
+    assert hadw.anchor.belief == 0.5
+    run.train()
+    assert hadw.anchor.belief != 0.5
+
+
+def test_the_memory_is_saved_with_a_checkpoint_and_read_back(tmp_path):
+    first, second = (HADW(anchor=DifficultyAnchor(eta=1.0)) for _ in range(2))
+    trainer(tmp_path, Pipeline(GroupNormalised(), first), save_strategy="steps", save_steps=2).train()
+    saved = json.loads((tmp_path / "checkpoint-2" / "advantage.json").read_text())
+    assert saved["1:HADW"] == first.state_dict()
+    trainer(tmp_path, Pipeline(GroupNormalised(), second), max_steps=3).train(resume_from_checkpoint=True)
+    assert len(second.state_dict()["observed"]) == 3  # one batch more than was saved
+    assert second.state_dict()["observed"][:2] == first.state_dict()["observed"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"scale_rewards": "none"}, "scale_rewards: got 'none'; the estimator scales here"),
+        ({"multi_objective_aggregation": "normalize_then_sum"}, "wanted 'sum_then_normalize'"),
+    ],
+)
+def test_settings_that_the_estimator_decides_are_refused(tmp_path, settings, words):
+    with pytest.raises(ValueError, match=words):
+        trainer(tmp_path, GroupNormalised(), **settings)
+
+
+def test_reference_log_probabilities_need_a_reference_model(tmp_path):
+    needy = Recorded(GroupNormalised(), needs=frozenset({"ref_logprobs"}))
+    with pytest.raises(ValueError, match=r"needs a reference model: set GRPOConfig\(beta=1e-12\)"):
+        trainer(tmp_path, needy)
