@@ -1,4 +1,4 @@
-"""Show where flow matching on your images or latents is nearly free of noise, so that steps can be large (2602.05435)."""
+"""Show where flow matching on your images or latents is nearly free of noise, so steps can be large (2602.05435)."""
 
 from __future__ import annotations
 
