@@ -142,7 +142,9 @@ class Measures:
 
 
 class Models(Protocol):
-    """What an arm may think with; built inside the worker from `--model`."""
+    """What an arm may think with. `outside` is the Inspect model that the user named with `--model`, if any."""
+
+    outside: str | None
 
     def load(self, name: str, words: Sequence[str] = ()) -> tuple[Any, Any]:
         """A built-in model and its tokenizer, fresh weights for every call."""

@@ -78,27 +78,46 @@ class Outcome:
     rss_mb: float = 0.0
 
 
-class BuiltModels:
-    """The `Models` that arms think with: `assay.models`, loaded when first asked; notes what weights it gave out.
+class LazyModels:
+    """The `Models` that arms think with: `assay.models.Models`, imported when an arm first asks for one.
 
-    `outside` names the model of `--model`; arms find it as `models.outside` and hand it to Inspect themselves.
+    `outside` names the model of `--model`; arms that can use one hand it to `sampler`.
     """
 
     def __init__(self, outside: str | None = None) -> None:
         self.outside = outside
-        self.digests: dict[str, str] = {}
+        self._built: Any = None
 
     def load(self, name: str, words: Sequence[str] = ()) -> tuple[Any, Any]:
-        model, tokenizer = importlib.import_module("assay.models").load(name, words)
-        self.digests[f"{name}+{len(words)}" if words else name] = digest(model)
+        model, tokenizer = self._models().load(name, words)
         return model, tokenizer
 
     def sampler(self, name: str) -> Any:
-        return importlib.import_module("assay.models").sampler(name)
+        return self._models().sampler(name)
 
     def ensure(self, name: str) -> Path:
-        path: Path = importlib.import_module("assay.models").ensure(name)
+        path: Path = self._models().ensure(name)
         return path
+
+    @property
+    def digests(self) -> dict[str, str]:
+        """Weights that were handed out, and the outside model by its name."""
+        weights = dict(self._built.digests) if self._built is not None else {}
+        return weights | ({"outside": self.outside} if self.outside else {})
+
+    def charge(self, cost: Cost) -> Cost:
+        """The cost with calls and tokens of the samplers where the arm reported none itself."""
+        if self._built is None or cost.model_calls or cost.tokens_in or cost.tokens_out:
+            return cost
+        spent = self._built.spent
+        return replace(
+            cost, model_calls=spent.model_calls, tokens_in=spent.tokens_in, tokens_out=spent.tokens_out
+        )
+
+    def _models(self) -> Any:
+        if self._built is None:
+            self._built = importlib.import_module("assay.models").Models(self.outside)
+        return self._built
 
 
 def perform(job: Job) -> Outcome:
@@ -122,7 +141,7 @@ def _perform(job: Job) -> Outcome:
     sample_digest = world.digest(sample) if hasattr(world, "digest") else digest(sample)
     if job.kind == "fixture" and Path(job.fixture_path).exists():
         return Outcome(job.key, "ok", digest=digest(_fixture(job)))
-    models = BuiltModels(job.model)
+    models = LazyModels(job.model)
     arguments: list[Any] = [sample, models, job.number]
     if job.has_fixture:
         arguments.append(_fixture(job))
@@ -133,8 +152,9 @@ def _perform(job: Job) -> Outcome:
     found = job.function(*arguments, **named)
     seconds = time.perf_counter() - begun
     outcome = _JUDGES[job.kind](job, found)
-    if outcome.measures is not None and outcome.measures.cost.seconds is None:
-        cost = replace(outcome.measures.cost, seconds=seconds)
+    if outcome.measures is not None:
+        cost = models.charge(outcome.measures.cost)
+        cost = replace(cost, seconds=seconds) if cost.seconds is None else cost
         outcome = replace(outcome, measures=replace(outcome.measures, cost=cost))
     paired = outcome.digest if job.kind == "fixture" else sample_digest
     return replace(outcome, digest=paired, models=models.digests, seconds=seconds)

@@ -47,6 +47,8 @@ class Calibration:
 
 def calibrate(problems: Problems, models: Models, seed: int) -> Calibration:
     """Thresholds from half as many problems as the trial has, drawn from another stream of the same world."""
+    if models.outside:
+        raise ValueError("--model: this trial compares FLOPs of the built-in models; see `assay use glimprouter`")
     seen = {problem.prompt for problem in problems}
     drawn = mix6.world(each=max(2, len(problems) // 6)).sample(digest(seed, "calibration"))
     held_out = [problem for problem in drawn if problem.prompt not in seen]
