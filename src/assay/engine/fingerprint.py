@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import hashlib
 import importlib.util
+import io
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields, is_dataclass
@@ -66,35 +67,43 @@ def _source_of(name: str) -> tuple[str, str]:
 
 @lru_cache(maxsize=4096)
 def _imports(name: str) -> tuple[str, ...]:
-    """Modules of the same top-level package that `name` imports anywhere in its source."""
+    """Modules of the same distribution that `name` imports anywhere in its source. Others are not even looked up:
+    finding `torch.nn` would import torch."""
     path, _ = _source_of(name)
-    top = name.split(".")[0]
-    package = name if path.endswith("__init__.py") else name.rpartition(".")[0]
+    package = name if _is_package(name) else name.rpartition(".")[0]
+    own = _own_names(name)
     found: dict[str, None] = {}
     for node in ast.walk(ast.parse(Path(path).read_bytes())):
         if isinstance(node, ast.Import):
-            found.update(dict.fromkeys(a.name for a in node.names))
+            found.update(dict.fromkeys(a.name for a in node.names if own(a.name)))
         elif isinstance(node, ast.ImportFrom):
             base = importlib.util.resolve_name("." * node.level + (node.module or ""), package)
-            found[base] = None
-            for alias in node.names:
-                if _source_of(f"{base}.{alias.name}")[0]:
-                    found[f"{base}.{alias.name}"] = None
-                elif _is_lazy(base):
-                    found.update(dict.fromkeys(_modules_in(base)))
-    same = "" if "." not in name else top + "."
-    return tuple(m for m in found if (same and m.startswith(same)) or (not same and _beside(m, path)))
+            if own(base):
+                found[base] = None
+                found.update(dict.fromkeys(m for a in node.names for m in _handed_on(base, a.name)))
+    return tuple(found)
 
 
-def _beside(module: str, path: str) -> bool:
-    """For a module outside any package, its own distribution is the folder it lies in."""
-    other = _source_of(module)[0]
-    return bool(other) and Path(other).parent == Path(path).parent
+def _own_names(name: str) -> Callable[[str], bool]:
+    """Which modules belong to the distribution of `name`: its top-level package, or the folder it lies in."""
+    top = name.split(".")[0]
+    if "." in name or _is_package(name):
+        return lambda other: other.split(".")[0] == top
+    folder = Path(_source_of(name)[0]).parent
+    return lambda other: "." not in other and Path(_source_of(other)[0] or "/").parent == folder
 
 
-def _is_lazy(package: str) -> bool:
-    path = _source_of(package)[0]
-    return path.endswith("__init__.py") and "def __getattr__(" in Path(path).read_text("utf-8")
+def _handed_on(base: str, name: str) -> list[str]:
+    """The modules behind `from base import name` besides `base` itself."""
+    if not _is_package(base):
+        return []
+    if _source_of(f"{base}.{name}")[0]:
+        return [f"{base}.{name}"]
+    return _modules_in(base) if "def __getattr__(" in Path(_source_of(base)[0]).read_text("utf-8") else []
+
+
+def _is_package(name: str) -> bool:
+    return _source_of(name)[0].endswith("__init__.py")
 
 
 def _modules_in(package: str) -> list[str]:
@@ -145,7 +154,7 @@ def _feed(value: Any, add: Callable[[bytes], None]) -> None:
         _feed(value.get_state(), add)
     elif hasattr(value, "state_dict"):
         _items(add, kind, sorted(value.state_dict().items()))
-    elif callable(value) or not hasattr(value, "__dict__"):
+    elif callable(value) or isinstance(value, io.IOBase) or not hasattr(value, "__dict__"):
         raise TypeError(f"cannot hash {kind}: samples and fixtures are plain data (numbers, text, arrays, dataclasses)")
     else:
         _items(add, kind, sorted(vars(value).items()))

@@ -66,7 +66,7 @@ class Done:
     log: bytes
 
 
-@dataclass
+@dataclass(eq=False)
 class _Worker:
     process: subprocess.Popen[bytes]
     connection: Connection
@@ -143,6 +143,8 @@ class Pool:
         done: list[Done] = []
         for source in wait(list(sources), timeout):  # type: ignore[arg-type]
             worker = sources[source]
+            if worker not in self._workers:
+                continue  # buried a moment ago, on account of its other source
             if source is worker.connection:
                 done += self._receive(worker)
             else:
@@ -303,7 +305,9 @@ class Pool:
 
     def _read_output(self, worker: _Worker) -> None:
         with contextlib.suppress(BlockingIOError):
-            while chunk := os.read(worker.output, 1 << 16):
+            for _ in range(64):  # a pipe holds 64 kB; one that prints without end must not hold us up
+                if not (chunk := os.read(worker.output, 1 << 16)):
+                    return
                 worker.log.append(chunk)
                 worker.log_size += len(chunk)
                 while worker.log_size - len(worker.log[0]) >= LOG_LIMIT:

@@ -196,7 +196,7 @@ class LiveTable:
         if time.monotonic() - self._drawn < 0.1 or self._tally is None:
             return
         self._drawn = time.monotonic()
-        self._live.update(_live_view(self._tally))
+        self._live.update(live_view(self._tally))
 
 
 def for_terminal(*, quiet: bool = False) -> Progress:
@@ -216,7 +216,7 @@ def clock(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
 
 
-def _live_view(tally: Tally) -> RenderableType:
+def live_view(tally: Tally) -> RenderableType:
     from rich.console import Group
     from rich.progress_bar import ProgressBar
     from rich.table import Table

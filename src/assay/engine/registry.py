@@ -128,16 +128,17 @@ def get_world(name: str) -> Callable[..., Any]:
         module, _, attribute = name.partition(":")
         return _factory(importlib.import_module(module), attribute, name)
     *parents, last = name.split("/")
-    if parents and (package := _module_or_none(".".join([WORLDS_PACKAGE, *parents]))) and hasattr(package, last):
-        return _factory(package, last, name)
+    if parents and callable(
+        factory := getattr(_module_or_none(".".join([WORLDS_PACKAGE, *parents])), last, None)
+    ):
+        return factory  # type: ignore[no-any-return]
     if module_found := _module_or_none(".".join([WORLDS_PACKAGE, *parents, last])):
         return _factory(module_found, "world", name)
     points = importlib.metadata.entry_points(group="assay.worlds")
     if found := [p for p in points if p.name == name or f"{_distribution(p)}/{p.name}" == name]:
         if len(found) > 1:
             raise UserError(f"world {name!r} comes from {len(found)} distributions: write distribution/{name}")
-        factory: Callable[..., Any] = found[0].load()
-        return factory
+        return found[0].load()  # type: ignore[no-any-return]
     known = [m.name for m in pkgutil.iter_modules([str(_package_folder(WORLDS_PACKAGE))]) if m.name[0] != "_"]
     near = difflib.get_close_matches(last, known + [p.name for p in points], n=3, cutoff=0.4)
     raise UserError(f"unknown world {name!r}" + (f": did you mean {', '.join(near)}?" if near else ""))
