@@ -229,8 +229,8 @@ class EMA:
         """Move the average a step towards the model."""
         for average, current in zip(self.model.parameters(), model.parameters(), strict=True):
             average.lerp_(current, 1 - self.decay)
-        for average, current in zip(self.model.buffers(), model.buffers(), strict=True):
-            average.copy_(current)
+        for kept, buffer in zip(self.model.buffers(), model.buffers(), strict=True):
+            kept.copy_(buffer)
 
 
 def expand(per_row: Tensor, like: Tensor) -> Tensor:

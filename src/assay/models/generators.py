@@ -41,7 +41,8 @@ class MLPVelocity(nn.Module):
         hidden = self.enter(x.flatten(1))
         for block in self.blocks:
             hidden = block(hidden, context)
-        return self.leave(hidden).reshape(x.shape)
+        velocity: Tensor = self.leave(hidden).reshape(x.shape)
+        return velocity
 
 
 class _Block(nn.Module):
@@ -54,7 +55,8 @@ class _Block(nn.Module):
 
     def forward(self, hidden: Tensor, context: Tensor) -> Tensor:
         inner = self.inner(self.norm(hidden)) + self.context(context)
-        return hidden + self.outer(nn.functional.silu(inner))
+        moved: Tensor = hidden + self.outer(nn.functional.silu(inner))
+        return moved
 
 
 def _waves(t: Tensor) -> Tensor:

@@ -156,7 +156,7 @@ def regime_split(curve: Sequence[VarianceEstimate], xi: float = 0.05) -> float:
     if not 0 < xi < 1:
         raise ValueError(f"xi: got {xi}, wanted a share in (0, 1)")
     highest = max((point.conditional for point in curve), default=0.0)
-    if highest <= 0:
+    if highest <= 1e-9 * max((point.total for point in curve), default=0.0):  # rounding, not variance
         raise ValueError("curve: holds no conditional variance at all; give more than one distinct reference")
     return next(point.t for point in curve if point.conditional > xi * highest)
 
