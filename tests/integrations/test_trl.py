@@ -46,6 +46,10 @@ def digits(completions, **columns):
     return [sum(c.isdigit() for c in text) / len(text) if text else None for text in completions]
 
 
+def begins_with_a_digit(completions, **columns):
+    return [float(text[:1].isdigit()) for text in completions]
+
+
 def none_scored(completions, **columns):
     return [None] * len(completions)
 
@@ -79,7 +83,7 @@ def trainer(tmp_path, advantage, reward=digits, **settings):
 
 def test_the_base_alone_equals_trls_own_advantages(tmp_path):
     ours = Recorded(Pipeline(GroupNormalised()))
-    run = trainer(tmp_path, ours)
+    run = trainer(tmp_path, ours, reward=begins_with_a_digit)
     run.train()
     trls_own = torch.tensor(list(run._logs["advantages"]))  # of the last batch, before the estimator
     assert len(ours.answers) == 2

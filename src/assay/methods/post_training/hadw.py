@@ -8,9 +8,10 @@ ability: up for the side that is under-rated, down for the other.
 Details that matter
 - What it costs: O(B) a step and one number of memory, the running ability ("anchor"). Every process must see the
   whole batch, or the counts K and B summed over processes; the TRL adapter gathers them.
-- When it does not help: the gain rests on a mix of hard and easy prompts with the anchor between them. On
-  uniformly spread difficulty the bias does not shrink. The weights also change the mean size of the advantages:
-  with `scale=1` the raw bias grows, so tune the learning rate (or `scale`) together with it.
+- When it does not help: the gain rests on a mix of hard and easy prompts with the anchor near the middle of it. With
+  an anchor a tenth off that middle, or with uniformly spread difficulty, the bias grows instead. The weights also
+  change the mean size of the advantages: with `scale=1` the raw bias grows, so tune the learning rate (or `scale`)
+  together with it.
 - Set by us, because the paper's table of constants could not be read: `eta`, `history`, `prior`, `scale`.
 - Ours: `floor`. The paper's step size is proportional to the spread of recent beliefs, so equal beliefs would
   freeze the anchor for good; `floor=0` gives the paper's formula.
