@@ -108,36 +108,56 @@ def naive_stops(c: Floats) -> float:
     return float(found.mean())
 
 
-def main() -> None:
-    """Print the tables."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--trials", type=int, default=4000)
-    trials = parser.parse_args().trials
-    begun = time.perf_counter()
-    print(f"{trials} trials per cell, standard error at 2.5 %: {np.sqrt(0.025 * 0.975 / trials):.4f}\n")
-    print("Wrong `holds` / wrong `fails` when the effect equals the bar\n")
+def print_rates(trials: int) -> None:
+    """Wrong outcomes when the effect equals the bar."""
+    print(f"Wrong `holds` / wrong `fails` on the bar; {trials} trials a cell\n")
     print("| differences | 8 seeds | 12 seeds | 16 seeds |\n|---|---|---|---|")
     for family in FAMILIES:
         cells = [false_rates(family, n, trials) for n in (8, 12, 16)]
         print(f"| {family} | " + " | ".join(f"{100 * h:.1f} / {100 * f:.1f} %" for h, f in cells) + " |", flush=True)
-    print("\n`holds` when the effect exceeds the bar by 1.0 / 1.5 standard deviations\n")
+
+
+def print_power(trials: int) -> None:
+    """How often a true effect is found."""
+    print(f"`holds` when the effect exceeds the bar by 1.0 / 1.5 standard deviations; {trials // 4} trials a cell\n")
     print("| differences | 8 seeds | 12 seeds | 16 seeds |\n|---|---|---|---|")
     for family in FAMILIES:
-        cells = [[power(family, n, trials, e) for e in (1.0, 1.5)] for n in (8, 12, 16)]
+        cells = [[power(family, n, trials // 4, e) for e in (1.0, 1.5)] for n in (8, 12, 16)]
         print(f"| {family} | " + " | ".join(f"{100 * a:.0f} / {100 * b:.0f} %" for a, b in cells) + " |", flush=True)
-    print("\nSequential rule to 64 seeds: wrong stops (e-process alone), and median seeds to stop by effect\n")
-    print("| differences | wrong stops | e-process alone | 1.5 sd | 1.0 sd | 0.75 sd | 0.5 sd |")
+
+
+def print_sequential(trials: int) -> None:
+    """How often looking after every seed stops wrongly, and how soon it stops rightly."""
+    print(f"Wrong stops by 64 seeds, {trials} streams; median seeds to stop by effect, {trials // 20} streams\n")
+    print("| differences | wrong stops | by the e-process alone | 1.5 sd | 1.0 sd | 0.75 sd | 0.5 sd |")
     print("|---|---|---|---|---|---|---|")
     for family in FAMILIES:
         null = simulate(family, 64, trials)
         wrong = [float((stops(null) > 0).mean()), float(sequential.crossed(null)[:, -1].mean())]
         medians = []
         for effect in (1.5, 1.0, 0.75, 0.5):
-            at = stops(simulate(family, 64, trials // 8, effect, stream=2))
+            at = stops(simulate(family, 64, trials // 20, effect, stream=2))
             medians.append(f"{np.median(np.where(at == 0, 65, at)):.0f}")
         print(f"| {family} | " + " | ".join([f"{100 * w:.1f} %" for w in wrong] + medians) + " |", flush=True)
-    naive = naive_stops(simulate("normal", 64, trials // 4))
+    naive = naive_stops(simulate("normal", 64, trials // 8))
     print(f"\nLooks at p after every seed, without the e-process: {100 * naive:.1f} % wrong stops")
+
+
+TABLES = {"rates": print_rates, "power": print_power, "sequential": print_sequential}
+
+
+def main() -> None:
+    """Print the tables asked for, all by default."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("tables", nargs="*", metavar="TABLE", help=f"some of {', '.join(TABLES)}; default all")
+    parser.add_argument("--trials", type=int, default=4000)
+    arguments = parser.parse_args()
+    if unknown := set(arguments.tables) - set(TABLES):
+        parser.error(f"unknown table {unknown.pop()!r}: wanted some of {', '.join(TABLES)}")
+    begun = time.perf_counter()
+    for name in arguments.tables or TABLES:
+        TABLES[name](arguments.trials)
+        print(flush=True)
     print(f"{time.perf_counter() - begun:.0f} s")
 
 

@@ -474,6 +474,15 @@ def test_joining_arms_of_different_seeds_is_caught():
     )
 
 
+def test_pairing_arms_out_of_step_is_caught():
+    caught(
+        test_arms_are_joined_by_seed_in_whatever_order_they_come,
+        pairing.Pairs.read,
+        "for seed in self.complete",
+        "for seed in self.complete[:: 1 if arm == 'method' else -1]",
+    )
+
+
 def test_mixing_quick_units_in_is_caught():
     caught(test_quick_units_are_never_mixed_into_a_verdict, pairing.pair, "if u.quick == quick", "if True")
 
