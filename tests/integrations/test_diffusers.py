@@ -3,10 +3,16 @@ from pathlib import Path
 
 import pytest
 import torch
-from diffusers import FlowMatchEulerDiscreteScheduler, UniPCMultistepScheduler, WanPipeline, WanTransformer3DModel
+from diffusers import (
+    DiTTransformer2DModel,
+    FlowMatchEulerDiscreteScheduler,
+    UniPCMultistepScheduler,
+    WanPipeline,
+    WanTransformer3DModel,
+)
 
 from assay.integrations.diffusers import StableVSFlowMatchScheduler, StableVSUniPC
-from assay.methods.generation.stable_velocity import stable_schedule
+from assay.methods.generation.stable_velocity import AlignmentHead, MemoryBank, Recipe, StableVMLoss, stable_schedule
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "stable_velocity_diffusers.py"
 WAN = {"prediction_type": "flow_prediction", "use_flow_sigmas": True, "flow_shift": 3.0}
@@ -191,3 +197,24 @@ def test_a_wan_pipeline_takes_fewer_steps():
     ).frames
     assert len(calls) == len(scheduler.timesteps) < 20
     assert torch.isfinite(frames).all()
+
+
+def test_the_full_size_recipe_builds_without_allocating():
+    recipe = Recipe()
+    channels, size, _ = recipe.latent_shape
+    with torch.device("meta"):
+        model = DiTTransformer2DModel(
+            num_attention_heads=recipe.heads,
+            attention_head_dim=recipe.head_dim,
+            in_channels=channels,
+            out_channels=channels,
+            num_layers=recipe.layers,
+            sample_size=size,
+            patch_size=recipe.patch,
+            num_embeds_ada_norm=recipe.num_classes,
+        )
+        bank = MemoryBank(recipe.num_classes, recipe.bank_per_class, feature_shape=recipe.latent_shape, device="meta")
+        loss = StableVMLoss(bank, recipe.split, recipe.label_dropout)
+        head = AlignmentHead(recipe.heads * recipe.head_dim, 768)
+    assert sum(p.numel() for p in model.parameters()) == pytest.approx(675e6, rel=0.15)  # SiT-XL/2
+    assert loss.split == 0.5 and head[0].in_features == 1152

@@ -3,6 +3,7 @@ import json
 
 import numpy as np
 import pytest
+import yaml
 from PIL import Image
 
 from assay.cli.main import main
@@ -89,3 +90,9 @@ def test_wrong_input_is_one_line_and_leaves_nothing_behind(latents, tmp_path, ca
     assert "xi: got 3.0" in complaint(latents, *out, *FAST, "--xi", "3")
     assert "there is no folder" in complaint(latents, "--out", tmp_path / "nowhere" / "v")
     assert not list(tmp_path.glob("v*"))
+
+
+def test_the_recipe_is_yaml_of_the_full_size(capsys):
+    assert main(["use", "stable_velocity", "recipe"]) == 0
+    recipe = yaml.safe_load(capsys.readouterr().out)
+    assert recipe["layers"] == 28 and recipe["latent_shape"] == [4, 32, 32] and recipe["tau"] == 0.7

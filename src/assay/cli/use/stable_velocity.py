@@ -37,6 +37,18 @@ def configure(verbs: Any) -> None:
     variance.add_argument("--out", type=Path, default=Path("variance"), help="OUT.csv and OUT.png (variance)")
     variance.add_argument("--json", action="store_true", help="print the curve as JSON")
     variance.set_defaults(run=run_variance)
+    recipe = verbs.add_parser("recipe", help="the paper's full-size settings, as YAML")
+    recipe.set_defaults(run=run_recipe)
+
+
+def run_recipe(arguments: argparse.Namespace) -> int:
+    import yaml
+
+    from assay.methods.generation.stable_velocity import Recipe
+
+    plain = {name: list(v) if isinstance(v, tuple) else v for name, v in asdict(Recipe()).items()}
+    print(yaml.safe_dump(plain, sort_keys=False, default_flow_style=None), end="")
+    return 0
 
 
 def run_variance(arguments: argparse.Namespace) -> int:

@@ -414,3 +414,24 @@ def stable_solve(
         v = velocity(x, torch.full((len(x),), t, device=x.device, dtype=x.dtype), cond)
         x = stable_step(x, v, t, s, noise_factor if t < split else 0.0, generator=generator)
     return Solution(x, len(steps) - 1)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """The paper's full size: SiT-XL/2 on the latents of ImageNet-256, StableVM with VA-REPA."""
+
+    layers: int = 28
+    heads: int = 16
+    head_dim: int = 72
+    patch: int = 2
+    latent_shape: tuple[int, int, int] = (4, 32, 32)
+    num_classes: int = 1000
+    batch_size: int = 256
+    bank_per_class: int = 256  # 2 GB of float16 latents
+    split: float = 0.5
+    label_dropout: float = 0.1
+    tau: float = 0.7
+    k: float = 20.0
+    alignment_coefficient: float = 0.5
+    guidance_scale: float = 1.8
+    guidance_interval: tuple[float, float] = (0.0, 0.7)
