@@ -260,17 +260,16 @@ def bias_report(rewards: ArrayLike, prompts: ArrayLike, steps: ArrayLike | None 
     steps    (n,) sortable; rows of one prompt and step are a group, and the anchor runs through the steps in order.
              None: a prompt's rows are one group, and the anchor stands at the mean reward.
     """
-    rewards, prompts = np.asarray(rewards, dtype=np.float64), np.asarray(prompts)
-    scored = ~np.isnan(rewards)
+    reward, named = np.asarray(rewards, dtype=np.float64), np.asarray(prompts)
+    scored = ~np.isnan(reward)
     if not scored.any():
-        raise ValueError(f"rewards: none of the {len(rewards)} rows is scored, wanted rewards of 0 and 1")
-    rewards, prompts = rewards[scored], prompts[scored]
-    if not np.isin(rewards, (0, 1)).all():
-        odd = rewards[~np.isin(rewards, (0, 1))][0]
+        raise ValueError(f"rewards: none of the {len(reward)} rows is scored, wanted rewards of 0 and 1")
+    reward, named = reward[scored], named[scored]
+    if not np.isin(reward, (0, 1)).all():
+        odd = reward[~np.isin(reward, (0, 1))][0]
         raise ValueError(f"rewards: got {odd:g}, wanted 0 and 1 (success probabilities are what the bias is about)")
-    steps = np.zeros(len(rewards)) if steps is None else np.asarray(steps)[scored]
-    names, prompt = np.unique(prompts, return_inverse=True)
-    times, step = np.unique(steps, return_inverse=True)
+    names, prompt = np.unique(named, return_inverse=True)
+    times, step = np.unique(np.zeros(len(reward)) if steps is None else np.asarray(steps)[scored], return_inverse=True)
     cells, cell = np.unique(prompt * len(times) + step, return_inverse=True)
     of_prompt, of_step = cells // len(times), cells % len(times)
 
@@ -278,9 +277,9 @@ def bias_report(rewards: ArrayLike, prompts: ArrayLike, steps: ArrayLike | None 
     if size.min() < 2:
         lone = names[of_prompt[size.argmin()]]
         raise ValueError(f"prompts: {lone} has a group of a single scored row, wanted at least 2 rollouts")
-    p_hat = np.bincount(cell, rewards) / size
-    p = (np.bincount(prompt, rewards) / np.bincount(prompt))[of_prompt]
-    ability = _abilities(np.bincount(step, rewards) / np.bincount(step))[of_step]
+    p_hat = np.bincount(cell, reward) / size
+    p = (np.bincount(prompt, reward) / np.bincount(prompt))[of_prompt]
+    ability = _abilities(np.bincount(step, reward) / np.bincount(step))[of_step]
     return [
         _bin(words, inside, of_prompt, p, p_hat, size, ability)
         for words, inside in (
