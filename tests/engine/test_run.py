@@ -222,6 +222,7 @@ def test_model_arms_run_only_with_a_model(monkeypatch: pytest.MonkeyPatch) -> No
     assert {u.arm for u in without.arms} == {"baseline", "placebo", "method"}
     assert {u.arm for u in with_one.arms} == {"baseline", "placebo", "method", "model"}
     assert not {u.unit_key for u in without.arms} & {u.unit_key for u in with_one.arms}
+    assert {u.models["outside"] for u in with_one.arms} == {"mockllm/model"}
 
 
 def test_a_reported_trial_has_figures_and_no_verdict_of_its_own() -> None:
@@ -285,6 +286,12 @@ def test_ctrl_c_keeps_what_is_done_and_the_next_run_goes_on(tmp_path: Path) -> N
     assert (rest.reused, rest.ran) == (kept, 18 - kept)
     assert values(rest.arms) == values(run(s.slow_cards, seeds=6, isolation="inline").arms)
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_ctrl_c_breaks_off_a_unit_that_runs_in_this_process() -> None:
+    threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
+    cut = run(s.with_method(s.spins), seeds=6, arms=["method"], isolation="inline")
+    assert (cut.interrupted, cut.ran, cut.failed) == (True, 1, ())
 
 
 def test_a_second_ctrl_c_kills_what_still_runs() -> None:

@@ -13,8 +13,9 @@ from types import FrameType
 class Stop:
     """Whether, when and how often the user asked to stop."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, raising: bool = False) -> None:
         self._times: list[float] = []
+        self._raising = raising
 
     @property
     def asked(self) -> bool:
@@ -32,12 +33,17 @@ class Stop:
     def ask(self, number: int = 0, frame: FrameType | None = None) -> None:
         """Note a request; a signal handler."""
         self._times.append(time.monotonic())
+        if self._raising and number:
+            raise KeyboardInterrupt
 
 
 @contextlib.contextmanager
-def watch() -> Iterator[Stop]:
-    """Catch SIGINT and SIGTERM while it lasts (in the main thread; elsewhere signals do not arrive)."""
-    stop = Stop()
+def watch(*, raising: bool = False) -> Iterator[Stop]:
+    """Catch SIGINT and SIGTERM while it lasts (in the main thread; elsewhere signals do not arrive).
+
+    raising: where units run in this very process, a request also breaks off the one that runs.
+    """
+    stop = Stop(raising=raising)
     if threading.current_thread() is not threading.main_thread():
         yield stop
         return

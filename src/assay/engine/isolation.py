@@ -270,5 +270,3 @@ def _torch() -> Restore:
         torch.use_deterministic_algorithms(deterministic, warn_only=True)
 
     return restore
-
-

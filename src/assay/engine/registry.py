@@ -128,9 +128,7 @@ def get_world(name: str) -> Callable[..., Any]:
         module, _, attribute = name.partition(":")
         return _factory(importlib.import_module(module), attribute, name)
     *parents, last = name.split("/")
-    if parents and callable(
-        factory := getattr(_module_or_none(".".join([WORLDS_PACKAGE, *parents])), last, None)
-    ):
+    if parents and callable(factory := getattr(_module_or_none(".".join([WORLDS_PACKAGE, *parents])), last, None)):
         return factory  # type: ignore[no-any-return]
     if module_found := _module_or_none(".".join([WORLDS_PACKAGE, *parents, last])):
         return _factory(module_found, "world", name)

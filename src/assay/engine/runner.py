@@ -1,8 +1,8 @@
 """Running trials: from a name to units, workers, a store and a verdict.
 
-    from assay.engine import run
-    result = run("hadw", workers=2)
-    print(result.table(), result.verdict.outcome)
+from assay.engine import run
+result = run("hadw", workers=2)
+print(result.table(), result.verdict.outcome)
 """
 
 from __future__ import annotations
@@ -93,7 +93,9 @@ def run_trials(
     """Run trials one after the other in one session of the store; stops early when interrupted."""
     named = [_named(t) for t in trials]
     results: list[Result] = []
-    with open_session(options.store, options.command, _recorded(options)) as session, interrupt.watch() as stop:
+    inline = options.isolation == "inline"
+    session_of_run = open_session(options.store, options.command, _recorded(options))
+    with session_of_run as session, interrupt.watch(raising=inline) as stop:
         told = Together(progress or Silent(), session.status)
         for name, trial in named:
             results.append(_run_one(name, trial, options, session, told, stop))
@@ -163,6 +165,8 @@ def _run_inline(schedule: Schedule, session: Session, progress: Progress, stop: 
         began = time.time()
         with isolated(), torch_set_up(schedule.plan.threads):
             outcome = perform(schedule.job(unit))
+        if stop.asked:
+            return  # the unit was broken off: it is run again next time
         _note(schedule.finish(unit, outcome, started=began), session, progress, stop)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -50,19 +51,29 @@ class Schedule:
         self.waiting = {
             u.key: u for u in self.all_units if u.key not in self.results and (u.kind == "arm" or u.key in needed)
         }
+        self._place = {u.key: i for i, u in enumerate(self.all_units)}
+        self._dependents: dict[str, list[str]] = {}
+        for unit in self.waiting.values():
+            for key in unit.waits_for:
+                self._dependents.setdefault(key, []).append(unit.key)
+        self._ready = [self._place[u.key] for u in self.waiting.values() if self._free(u)]
         self._digests: dict[int, dict[str, str]] = {}
         for unit in self.all_units:
             if unit.key in self.results:
                 self._note_digests(self.results[unit.key])
 
     def next(self) -> Unit | None:
-        """The first unit that waits for nothing any more; None while there is none."""
-        for unit in self.waiting.values():
-            if all(key in self.results for key in unit.waits_for):
+        """The first unit, in the order of the plan, that waits for nothing any more; None while there is none."""
+        while self._ready:
+            unit = self.all_units[heapq.heappop(self._ready)]
+            if unit.key in self.waiting:
                 del self.waiting[unit.key]
                 self.ran.append(unit.key)
                 return unit
         return None
+
+    def _free(self, unit: Unit) -> bool:
+        return all(key in self.results for key in unit.waits_for)
 
     def job(self, unit: Unit) -> Job:
         """What a worker is told to do for the unit."""
@@ -95,7 +106,7 @@ class Schedule:
         if result.status == "ok" and unit.kind == "arm" and (why := self._note_digests(result)):
             result = self._result(unit, outcome, started, peak_mb, status="unpaired", error=why)
         self.results[unit.key] = result
-        return [result, *self._close_dependents(unit, result)]
+        return [result, *self._release(unit, result)]
 
     def cancel(self) -> list[UnitResult]:
         """Give up what still waits (an interrupted run): nothing is recorded, a later run takes it up."""
@@ -105,19 +116,23 @@ class Schedule:
         self.waiting.clear()
         return left
 
-    def _close_dependents(self, unit: Unit, result: UnitResult) -> list[UnitResult]:
+    def _release(self, unit: Unit, result: UnitResult) -> list[UnitResult]:
+        """Let those that waited for the unit run, or close them where it failed; hands out what was closed."""
+        dependents = [self.waiting[k] for k in self._dependents.get(unit.key, ()) if k in self.waiting]
         if result.status == "ok":
+            for dependent in dependents:
+                if self._free(dependent):
+                    heapq.heappush(self._ready, self._place[dependent.key])
             return []
+        dry = result.status == "no_headroom"
+        why = result.error if dry else f"{unit.arm} of this seed: {result.status}"
         closed: list[UnitResult] = []
-        for dependent in [u for u in self.waiting.values() if unit.key in u.waits_for]:
-            if dependent.key not in self.waiting:
-                continue  # closed through another one
-            del self.waiting[dependent.key]
-            dry = result.status == "no_headroom"
-            why = result.error if dry else f"{unit.arm} of this seed: {result.status}"
+        for dependent in dependents:
+            if self.waiting.pop(dependent.key, None) is None:
+                continue  # closed a moment ago, by way of another one
             outcome = Outcome(dependent.key, "no_headroom" if dry else "cancelled", error=why)
             self.results[dependent.key] = self._result(dependent, outcome, time.time(), 0.0)
-            closed += [self.results[dependent.key], *self._close_dependents(dependent, self.results[dependent.key])]
+            closed += [self.results[dependent.key], *self._release(dependent, self.results[dependent.key])]
         return closed
 
     def _note_digests(self, result: UnitResult) -> str:

@@ -92,8 +92,10 @@ class StoredSession(Session):
                 self._fail(error)
 
     def conclude(self, result: Result, plan: Plan) -> None:
-        if result.verdict is None or result.quick or set(plan.arms) != set(result.trial.arms) - set(
-            result.trial.model_arms if plan.model is None else ()
+        if (
+            result.verdict is None
+            or result.quick
+            or set(plan.arms) != set(result.trial.arms) - set(result.trial.model_arms if plan.model is None else ())
         ):
             return
         known = self.store.verdicts().get(result.name)

@@ -7,7 +7,7 @@ import json
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any, Literal
 
 from assay.engine import registry
@@ -51,7 +51,7 @@ class Plan:
     cases: int | None = None  # how many the world has, where a seed is a case
     shuffle: int = 0  # another order of the same units: results must not depend on it
 
-    @property
+    @cached_property
     def units(self) -> list[Unit]:
         """All units, seeds outermost; inside a seed the shared ones first, then the arms in a fixed shuffle."""
         units: dict[str, Unit] = {}

@@ -110,9 +110,7 @@ class LazyModels:
         if self._built is None or cost.model_calls or cost.tokens_in or cost.tokens_out:
             return cost
         spent = self._built.spent
-        return replace(
-            cost, model_calls=spent.model_calls, tokens_in=spent.tokens_in, tokens_out=spent.tokens_out
-        )
+        return replace(cost, model_calls=spent.model_calls, tokens_in=spent.tokens_in, tokens_out=spent.tokens_out)
 
     def _models(self) -> Any:
         if self._built is None:
@@ -263,9 +261,7 @@ def _serve(message: bytes) -> bytes:
             outcome = perform(job)
         _flush_output()
     isolation.fresh_output()
-    outcome = replace(
-        outcome, leftovers=isolation.leftovers(), rss_mb=psutil.Process().memory_info().rss / 2**20
-    )
+    outcome = replace(outcome, leftovers=isolation.leftovers(), rss_mb=psutil.Process().memory_info().rss / 2**20)
     reply = pickle.dumps(outcome, protocol=5)
     if len(reply) > MESSAGE_LIMIT:
         text = f"the result has {len(reply) >> 20} MB, wanted at most {MESSAGE_LIMIT >> 20}"
@@ -295,4 +291,3 @@ def _die_with(parent: int) -> None:
         ctypes.CDLL(None, use_errno=True).prctl(1, signal.SIGKILL)  # 1 = PR_SET_PDEATHSIG
         if os.getppid() != parent:
             os._exit(1)
-
