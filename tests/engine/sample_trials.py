@@ -88,6 +88,11 @@ def counted(world: list[float], models: object, seed: int) -> Measures:
     return Measures(sum(world) + 1.0 + random.random() * 0.1)
 
 
+def noisy(world: list[float], models: object, seed: int) -> Measures:
+    """Draws of its own in every call, so that one arm under three names differs by chance alone."""
+    return Measures(sum(world) + random.Random(os.urandom(8)).gauss(0, 1))
+
+
 def torch_walk(world: list[float], models: object, seed: int) -> Measures:
     import torch
 

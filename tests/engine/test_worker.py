@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pickle
+import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -46,13 +48,9 @@ def test_seconds_are_measured_where_the_arm_gives_none_and_kept_where_it_does() 
 
 
 def test_numbers_of_numpy_become_plain_ones() -> None:
-    found = perform(
-        job(
-            lambda w, m, n: Measures(
-                np.float32(0.5), Cost(tokens_out=np.int64(3)), {"a": np.float64(2)}, curve=np.ones(2)
-            )
-        )  # type: ignore[arg-type]
-    ).measures
+    cost = Cost(tokens_out=np.int64(3))  # type: ignore[arg-type]
+    given = Measures(np.float32(0.5), cost, {"a": np.float64(2)}, curve=np.ones(2))  # type: ignore[arg-type]
+    found = perform(job(lambda w, m, n: given)).measures
     assert found == Measures(0.5, found.cost if found else Cost(), {"a": 2.0}, curve=(1.0, 1.0))
     assert found is not None
     assert {type(found.value), type(found.cost.tokens_out), type(found.extra["a"])} == {float, int}
@@ -83,7 +81,7 @@ def test_the_world_is_asked_for_its_own_digest_where_it_has_one(monkeypatch: pyt
 
 
 def test_a_sample_that_is_no_plain_data_is_an_error_that_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(s.Cards, "sample", lambda self, seed: open(__file__))
+    monkeypatch.setattr(s.Cards, "sample", lambda self, seed: sys.stdout.buffer)
     outcome = perform(job(s.baseline))
     assert outcome.status == "error"
     assert "samples and fixtures are plain data" in outcome.error
@@ -121,3 +119,29 @@ def test_weights_that_models_hand_out_join_the_pairing() -> None:
     (two,) = schedule.finish(second, replace(outcome, key=second.key, models={"nano": "other weights"}))
     assert (one.status, two.status) == ("ok", "unpaired")
     assert two.error.startswith("nano differs from that of another arm of seed 0")
+
+
+def test_an_arm_that_asks_for_no_model_loads_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "assay.models", None)  # importing it would raise
+    assert perform(job(s.baseline)).status == "ok"
+
+
+def test_calls_and_tokens_that_models_counted_are_booked_where_the_arm_leaves_them_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Counted:
+        def __init__(self, outside: str | None, *, seed: int) -> None:
+            self.seed, self.digests = seed, {"nano": "w"}
+            self.spent = SimpleNamespace(model_calls=2, tokens_in=30, tokens_out=4)
+
+        def sampler(self, name: str) -> int:
+            return self.seed
+
+    monkeypatch.setitem(sys.modules, "assay.models", SimpleNamespace(Models=Counted))
+    booked = perform(job(lambda w, models, n: Measures(float(models.sampler("nano")))))
+    assert booked.measures is not None
+    assert (booked.measures.value, dict(booked.models)) == (7.0, {"nano": "w"})
+    assert (booked.measures.cost.model_calls, booked.measures.cost.tokens_out) == (2, 4)
+    own = perform(job(lambda w, models, n: Measures(models.sampler("nano"), cost=Cost(tokens_out=9)))).measures
+    assert own is not None
+    assert (own.cost.model_calls, own.cost.tokens_out) == (0, 9)

@@ -81,11 +81,13 @@ class Outcome:
 class LazyModels:
     """The `Models` that arms think with: `assay.models.Models`, imported when an arm first asks for one.
 
-    `outside` names the model of `--model`; arms that can use one hand it to `sampler`.
+    `outside` names the model of `--model`; arms that can use one hand it to `sampler`. `seed` is what calls of
+    samplers without a seed of their own draw from.
     """
 
-    def __init__(self, outside: str | None = None) -> None:
+    def __init__(self, outside: str | None, seed: int) -> None:
         self.outside = outside
+        self._seed = seed
         self._built: Any = None
 
     def load(self, name: str, words: Sequence[str] = ()) -> tuple[Any, Any]:
@@ -114,7 +116,7 @@ class LazyModels:
 
     def _models(self) -> Any:
         if self._built is None:
-            self._built = importlib.import_module("assay.models").Models(self.outside)
+            self._built = importlib.import_module("assay.models").Models(self.outside, seed=self._seed)
         return self._built
 
 
@@ -139,7 +141,7 @@ def _perform(job: Job) -> Outcome:
     sample_digest = world.digest(sample) if hasattr(world, "digest") else digest(sample)
     if job.kind == "fixture" and Path(job.fixture_path).exists():
         return Outcome(job.key, "ok", digest=digest(_fixture(job)))
-    models = LazyModels(job.model)
+    models = LazyModels(job.model, job.number)
     arguments: list[Any] = [sample, models, job.number]
     if job.has_fixture:
         arguments.append(_fixture(job))
