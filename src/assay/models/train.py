@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 import transformers
 
-from assay.errors import UserError
+from assay.errors import AssayError, UserError
 from assay.models import measure, weights
 from assay.models import tokenizer as tok
 from assay.models.nano import SIZES, tiny_llama
@@ -92,11 +92,11 @@ class Training:
 
 
 def run(training: Training, out: Path, minutes: float | None) -> Iterator[Entry]:
-    """Advance to the end (or for `minutes`), keeping a checkpoint; yields step, loss, seconds and, less often,
+    """Advance to the end, or to the first checkpoint after `minutes`; yields step, loss, seconds and, less often,
     greedy accuracy on a few test problems."""
     until = time.perf_counter() + 60 * minutes if minutes is not None else float("inf")
     total, losses, tokenizer = total_steps(training.recipe), [], tok.build()
-    while training.step < total and time.perf_counter() < until:
+    while training.step < total:
         losses.append(training.advance())
         if training.step % LOG_EVERY and training.step < total:
             continue
@@ -108,6 +108,8 @@ def run(training: Training, out: Path, minutes: float | None) -> Iterator[Entry]
         training.log.append(entry)
         training.save(out / _CHECKPOINT)
         yield entry
+        if time.perf_counter() > until:
+            return
 
 
 def train_model(
@@ -122,7 +124,7 @@ def train_model(
     """Train a built-in model into the folder `out`: weights, tokenizer, recipe.json with all that was measured.
 
     `show(entry, total_steps)` is called as it goes on. Raises UserError where `out` holds an unfinished training
-    and `resume` is False, and when `minutes` are over before the last step (the checkpoint stays).
+    and `resume` is False, AssayError when `minutes` are over before the last step (the checkpoint stays).
     """
     weights.check_name(name)
     training, checkpoint = Training(RECIPES[name], seed), out / _CHECKPOINT
@@ -139,7 +141,7 @@ def train_model(
             if show is not None:
                 show(entry, total)
         if training.step < total:
-            raise UserError(f"{minutes:g} minutes are over at step {training.step} of {total}: --resume goes on")
+            raise AssayError(f"{minutes:g} minutes are over at step {training.step} of {total}: --resume goes on")
         finish(training, name, out)
     finally:
         torch.set_num_threads(threads)

@@ -1,8 +1,15 @@
-"""What Inspect finds through the entry point: the provider of the built-in models."""
+"""What Inspect finds through the entry point: the provider, tasks on the text worlds, and the methods' solvers."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
+from inspect_ai._util.registry import registry_add, registry_info
 from inspect_ai.model import ModelAPI, modelapi
+
+from assay.integrations.inspect.test_time import glimprouter
+from assay.integrations.inspect.text_tasks import text
 
 
 @modelapi(name="assay")
@@ -11,3 +18,15 @@ def assay() -> type[ModelAPI]:
     from assay.integrations.inspect.provider import AssayModel
 
     return AssayModel
+
+
+def _name_by_package(thing: Callable[..., Any]) -> None:
+    """Register as `assay/NAME`. In an editable installation Inspect leaves the package out of the name where, as
+    here, the distribution is named otherwise; `--solver assay/glimprouter` must work there too."""
+    info = registry_info(thing)
+    if not info.name.startswith("assay/"):
+        registry_add(thing, info.model_copy(update={"name": f"assay/{info.name}"}))
+
+
+for _thing in (glimprouter, text):
+    _name_by_package(_thing)

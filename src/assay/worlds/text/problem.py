@@ -17,6 +17,7 @@ Split = Literal["train", "test"]
 Span = tuple[int, int]  # lowest and highest value, both included
 
 ONE_IN = 10  # one prompt in ten belongs to the test split
+_PATIENCE = 500  # draws in a row that bring nothing new
 _ANSWER = re.compile(r"^\s*#[ \t]*(.*?)\s*$", re.MULTILINE)
 
 
@@ -86,13 +87,14 @@ class ProblemSet:
         """The problems of a seed, the parts one after another."""
         problems: dict[str, Problem] = {}
         for p, part in enumerate(self.parts):
-            wanted, i = len(problems) + self.each, 0
+            wanted, i, in_vain = len(problems) + self.each, 0, 0
             while len(problems) < wanted:
                 problem = part(digest(seed, p, i), self.split)
+                in_vain = in_vain + 1 if problem.prompt in problems else 0
+                if in_vain == _PATIENCE:
+                    raise ValueError(f"each: got {self.each}, wanted fewer: the world has not so many problems")
                 problems.setdefault(problem.prompt, problem)
                 i += 1
-                if i > 1000 * self.each:
-                    raise ValueError(f"each: got {self.each}, wanted fewer: the world has not so many problems")
         return tuple(problems.values())
 
     def check(self, problem: Problem, text: str) -> bool:
