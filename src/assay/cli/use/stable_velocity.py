@@ -60,6 +60,7 @@ def run_variance(arguments: argparse.Namespace) -> int:
     if not arguments.out.parent.is_dir():
         raise UserError(f"--out: there is no folder {arguments.out.parent}")
 
+    import matplotlib.figure  # noqa: F401 - where it is missing, better now than after the work
     import numpy as np
     import torch
 
