@@ -76,8 +76,9 @@ def holds_share(residuals: Floats, effects: Floats, seeds: int, seed: int, *, tr
     residuals: (contrasts, n), each row centred at 0. effects: (contrasts,), the true mean of each contrast.
     """
     drawn = np.random.default_rng([seed, seeds]).integers(0, residuals.shape[1], size=(trials, seeds))
-    hardest_first = np.argsort(effects / (residuals.std(axis=1) + np.finfo(np.float64).tiny))
-    for i in hardest_first:  # a trial that one contrast stops needs no other
+    spread = residuals.std(axis=1)
+    ease = np.divide(effects, spread, out=np.full(len(spread), np.inf), where=spread > 0)
+    for i in np.argsort(ease):  # a trial that one contrast stops needs no other
         if len(drawn):
             drawn = drawn[clears(three_tests(residuals[i][drawn] + effects[i], seed, flips=_FLIPS))]
     return len(drawn) / trials
