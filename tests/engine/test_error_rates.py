@@ -11,7 +11,7 @@ from assay.engine import stats
 from assay.engine.contrasts import resampling_seed
 from assay.engine.stats import clears, decide, misses, three_tests
 from assay.engine.trial import Bar
-from assay.engine.verdict import verdict
+from assay.engine.verdicts import verdict
 from benchmarks.stats import FAMILIES, SYMMETRIC, false_rates, power, simulate
 from tests.engine.judging import mutated, trial, units
 

@@ -32,7 +32,8 @@ TRIAL = Trial(
     world="nowhere",
 )
 CONTRAST = Contrast("method vs baseline", "baseline", 0.1, 0.05, 0.15, 0.001, 1.0, 0.04, 0.16, 0.0, 8, (0.1,) * 8)
-VERDICT = Verdict("holds", "clears the bar and the placebo", (CONTRAST,), 0.001, 0.01, 8, 0, None, ("skewed",), "1")
+PLACEBO = Contrast("method vs placebo", "placebo", 0.3, 0.25, 0.35, 0.001, 1.0, 0.24, 0.36, 0.0, 8, (0.3,) * 8)
+VERDICT = Verdict("holds", "clears both", (CONTRAST, PLACEBO), 0.001, 0.01, 8, 0, None, ("skewed",), "1")
 
 
 def values(seed: int = 0) -> dict[str, dict[int, float]]:

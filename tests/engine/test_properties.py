@@ -7,7 +7,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from assay.engine.trial import Bar
-from assay.engine.verdict import verdict
+from assay.engine.verdicts import verdict
 from tests.engine.judging import trial, units
 
 # Quarters: sums and scalings by powers of two are exact, so invariance can be asked for to the last bit.

@@ -387,11 +387,12 @@ def test_the_live_table_draws_every_arm(capsys: pytest.CaptureFixture[str]) -> N
 
 def test_the_public_names_are_functions_however_often_they_are_imported() -> None:
     code = (
-        "from assay.engine import run; import assay.engine.runner; from assay.engine import run as again;"
-        "print(again is run, callable(run))"
+        "from assay.engine import run, verdict; import assay.engine.runner, assay.engine.verdicts;"
+        "from assay.engine import run as again, verdict as too;"
+        "print(again is run, too is verdict, callable(run), callable(verdict))"
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    assert out == "True True\n"
+    assert out == "True True True True\n"
 
 
 def test_trying_a_trial_prints_its_table_and_verdict() -> None:

@@ -44,6 +44,12 @@ def test_whatever_changes_what_is_computed_changes_every_key(other: Trial) -> No
     assert not keys(s.better_cards) & keys(other)
 
 
+def test_changed_code_makes_other_units(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = keys(s.better_cards)
+    monkeypatch.setattr("assay.engine.units.trial_fingerprint", lambda trial: "of other code")
+    assert not before & keys(s.better_cards)
+
+
 def test_quick_model_and_assets_are_part_of_the_key() -> None:
     base = keys(s.better_cards)
     assert not base & keys(s.better_cards, quick=True)

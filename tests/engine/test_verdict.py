@@ -9,7 +9,7 @@ from assay.engine import contrasts, pairing
 from assay.engine.contrasts import differences
 from assay.engine.pairing import pair
 from assay.engine.trial import Bar, Bars, Cost, Mirror
-from assay.engine.verdict import RULE, badge, verdict, with_holm
+from assay.engine.verdicts import RULE, badge, verdict, with_holm
 from tests.engine.judging import changed, from_differences, mutated, trial, unit, units
 
 WINS = [1.0, 1.25, 0.75, 1.5, 1.0, 0.5, 1.25, 1.0, 0.75, 1.5]

@@ -11,7 +11,7 @@ import sample_trials as s
 from assay.engine import run
 from assay.engine.store import Store
 from assay.engine.trial import Bar
-from assay.engine.verdict import verdict as judge
+from assay.engine.verdicts import verdict as judge
 
 SEEDS, TRIALS = 8, 200
 

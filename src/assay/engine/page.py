@@ -15,6 +15,7 @@ from importlib.resources import files
 from assay.engine.plots import complete_seeds, judged_arms
 from assay.engine.svg import ForestRow, forest, pairs
 from assay.engine.trial import Bar, Contrast, Trial, Verdict
+from assay.engine.verdicts import badge
 
 ORDER = ("holds", "fails", "inconclusive", "reported", "not run")
 
@@ -58,12 +59,13 @@ def report(sections: Sequence[Section], heading: str = "Assay scoreboard") -> st
     counts = ", ".join(
         f"{n} {outcome}" for outcome in ORDER if (n := sum(s.verdict.outcome == outcome for s in ordered))
     )
+    judged = sum(s.verdict.outcome in ("holds", "fails", "inconclusive") for s in ordered)
     body = [
         f"<h1>{escape(heading)}</h1>",
         f'<p class="counts">{len(ordered)} trials: {counts}.</p>' if ordered else "<p>No trial has been run yet.</p>",
         f'<div class="scroll">{forest(rows)}</div>' if rows else "",
         _table(ordered) if ordered else "",
-        *(_section(section) for section in ordered),
+        *(_section(section, judged) for section in ordered),
         '<section id="how"><h2>How a verdict is reached</h2>',
         *(f"<p>{escape(sentence)}</p>" for sentence in HOW),
         "</section>",
@@ -84,7 +86,7 @@ def forest_row(section: Section) -> ForestRow | None:
     """The contrast that decided, on the forest's axis; None where nothing was judged."""
     judged = [
         (contrast, unit)
-        for contrast, bar in zip(section.verdict.contrasts, section.trial.bars)
+        for contrast, bar in zip(section.verdict.contrasts, section.trial.bars if _one_each(section) else ())
         if (unit := _bar_unit(bar, section)) > 0
     ]
     if not judged:
@@ -98,6 +100,11 @@ def forest_row(section: Section) -> ForestRow | None:
         contrast.low / unit,
         contrast.high / unit,
     )
+
+
+def _one_each(section: Section) -> bool:
+    """Whether every bar has its contrast (one whose baseline is near zero has none), the placebo's coming last."""
+    return len(section.verdict.contrasts) == len(section.trial.bars) + (section.trial.placebo is not None)
 
 
 def _bar_unit(bar: Bar, section: Section) -> float:
@@ -130,7 +137,7 @@ def _table(sections: Sequence[Section]) -> str:
     )
 
 
-def _section(section: Section) -> str:
+def _section(section: Section, judged: int) -> str:
     trial, verdict = section.trial, section.verdict
     arms = judged_arms(trial)
     seeds = complete_seeds(section.values, arms)
@@ -141,7 +148,7 @@ def _section(section: Section) -> str:
     return "".join(
         [
             f'<section id="{escape(section.anchor)}"><h2>{escape(section.name)} ',
-            f'<span class="badge {_css(verdict.outcome)}">{escape(verdict.outcome)}</span></h2>',
+            f'<span class="badge {_css(verdict.outcome)}">{escape(badge(verdict, judged))}</span></h2>',
             f'<p><a href="{link}">{escape(section.title or trial.paper)}</a> ({escape(trial.paper)})</p>',
             f"<p><b>Claim.</b> {escape(trial.claim)}</p><p><b>The paper's figure.</b> {escape(trial.headline)}</p>",
             f"<p><b>Here.</b> {escape(verdict.reason)}. {flags}{tags}</p>",

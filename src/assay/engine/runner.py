@@ -7,13 +7,9 @@ print(result.table(), result.verdict.outcome)
 
 from __future__ import annotations
 
-import hashlib
-import importlib
-import os
-import pickle
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -21,42 +17,28 @@ from assay.engine import interrupt, registry
 from assay.engine.isolation import isolated, torch_set_up
 from assay.engine.machine import measuring
 from assay.engine.needs import missing
+from assay.engine.options import (
+    RunOptions,
+    check_importable,
+    limits_of,
+    modules_of,
+    prepare_assets,
+    worker_count,
+)
 from assay.engine.places import cache_root
-from assay.engine.pool import Limits, Pool
+from assay.engine.pool import Pool
 from assay.engine.progress import Progress, Silent, Together
 from assay.engine.result import Result
 from assay.engine.schedule import Schedule
 from assay.engine.session import Session, last_attempts, median_seconds, open_session
 from assay.engine.store import Store
 from assay.engine.trial import Measures, Trial, UnitResult, Verdict
-from assay.engine.units import FIXTURE, Plan, Unit, plan
+from assay.engine.units import FIXTURE, Plan, plan
 from assay.engine.worker import perform
-from assay.errors import UserError
+
+__all__ = ["RunOptions", "dry_run", "run", "run_trials"]
 
 GRACE_S = 10.0  # running units may finish after the first Ctrl-C
-
-
-@dataclass(frozen=True)
-class RunOptions:
-    """How trials are run. None leaves a choice to the trial or the machine."""
-
-    seeds: int | Sequence[int] | None = None
-    arms: Sequence[str] | None = None
-    quick: bool = False
-    workers: int | None = None
-    store: Path | None = None  # None: nothing is kept
-    model: str | None = None
-    timeout_s: float | None = None
-    memory_mb: int | None = None
-    fresh: bool = False  # a new process for every unit
-    force: bool = False  # run again what is stored
-    retry_failed: bool = False
-    verify: int = 0  # repeat so many finished units in fresh processes and compare
-    network: bool = False
-    train: bool = True  # False: refuse where an asset would have to be trained
-    isolation: Literal["process", "inline"] = "process"
-    shuffle: int = 0
-    command: str = ""  # what the user typed, kept with the run
 
 
 def run(
@@ -115,7 +97,7 @@ def dry_run(trial: Trial | str, options: RunOptions) -> tuple[Plan, int, float |
     medians = median_seconds(store, name, options.quick)
     times = [medians.get(u.arm) for u in schedule.waiting.values() if u.kind == "arm"]
     known = [t for t in times if t is not None]
-    eta = sum(known) / _workers(found, options, len(times)) if len(known) == len(times) else None
+    eta = sum(known) / worker_count(found, options, len(times)) if len(known) == len(times) else None
     return planned, schedule.reused, eta
 
 
@@ -126,7 +108,7 @@ def _run_one(
     if why := missing(trial.needs):
         return Result(name, trial, verdict=Verdict("not run", why), quick=options.quick)
     planned = _plan(name, trial, options)
-    _check_importable(name, trial, options.isolation)
+    check_importable(name, trial, options.isolation)
     reused, attempts = _stored(planned, options, session.store)
     schedule = Schedule(planned, _fixtures(), reused=reused, attempts=attempts, stamp=session.stamp)
     progress.begin(planned, schedule.reused)
@@ -178,8 +160,8 @@ def _run_pooled(
     trial, quick = schedule.plan.trial, options.quick
     units = {u.key: u for u in schedule.all_units}
     pool = Pool(
-        _workers(trial, options, len(schedule.waiting)),
-        modules=_modules(trial),
+        worker_count(trial, options, len(schedule.waiting)),
+        modules=modules_of(trial),
         threads=trial.threads,
         network=options.network or options.model is not None,
         fresh=options.fresh,
@@ -188,7 +170,7 @@ def _run_pooled(
     with pool, measuring(alone=trial.exclusive, waiting=waits) as free:
         while free and (schedule.waiting or pool.busy):
             while pool.free and not stop.asked and (unit := schedule.next()):
-                pool.submit(schedule.job(unit), _limits(unit, trial, options, quick))
+                pool.submit(schedule.job(unit), limits_of(unit, trial, options, quick))
                 progress.started(unit)
             if stop.asked and not pool.busy:
                 return
@@ -234,10 +216,10 @@ def _verify(schedule: Schedule, options: RunOptions) -> float:
     done = [u for u in schedule.all_units if u.kind == "arm" and schedule.results[u.key].status == "ok"]
     chosen = done[:: max(1, len(done) // options.verify)][: options.verify]
     worst = 0.0
-    pool = Pool(1, modules=_modules(trial), threads=trial.threads, network=options.network, fresh=True)
+    pool = Pool(1, modules=modules_of(trial), threads=trial.threads, network=options.network, fresh=True)
     with pool:
         for unit in chosen:
-            pool.submit(schedule.job(unit), _limits(unit, trial, options, options.quick))
+            pool.submit(schedule.job(unit), limits_of(unit, trial, options, options.quick))
             while not (done_now := pool.wait()):
                 pass
             again = done_now[0].outcome.measures
@@ -265,22 +247,9 @@ def _plan(name: str, trial: Trial, options: RunOptions) -> Plan:
         arms=options.arms,
         quick=options.quick,
         model=options.model,
-        assets=_prepare(trial, options),
+        assets=prepare_assets(trial, options),
         shuffle=options.shuffle,
     )
-
-
-def _prepare(trial: Trial, options: RunOptions) -> dict[str, str]:
-    """Train or find every asset the trial asks for; their file hashes join the keys of its units."""
-    if not trial.prepare:
-        return {}
-    models = importlib.import_module("assay.models")
-    found: dict[str, str] = {}
-    for asset in trial.prepare:
-        if not options.train and not models.available(asset):
-            raise UserError(f"model {asset!r} is not trained yet: run `assay models train {asset}`, or drop --no-train")
-        found[asset] = _hash_files(Path(models.ensure(asset)))
-    return found
 
 
 def _stored(planned: Plan, options: RunOptions, store: Store | None) -> tuple[dict[str, UnitResult], dict[str, int]]:
@@ -295,49 +264,6 @@ def _stored(planned: Plan, options: RunOptions, store: Store | None) -> tuple[di
 _FINAL_FAILURES = frozenset({"error", "timeout", "oom", "invalid", "unpaired"})
 
 
-def _limits(unit: Unit, trial: Trial, options: RunOptions, quick: bool) -> Limits:
-    timeout = options.timeout_s or (trial.quick_timeout_s if quick else trial.timeout_s)
-    if unit.arm == FIXTURE and trial.fixture is not None:
-        timeout = options.timeout_s or trial.fixture.timeout_s
-    return Limits(timeout, options.memory_mb or trial.memory_mb)
-
-
-def _workers(trial: Trial, options: RunOptions, units: int) -> int:
-    if options.workers is not None and options.workers < 1:
-        raise UserError(f"workers: got {options.workers}, wanted at least 1")
-    if trial.exclusive:
-        return 1  # its units are timed: nothing else may run beside them
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min(options.workers or cores // trial.threads, units))
-
-
-def _modules(trial: Trial) -> tuple[str, ...]:
-    """What a worker imports before its clock starts: the modules of the arms and of the world."""
-    functions = [*trial.arms.values(), registry.get_world(trial.world)]
-    return tuple(dict.fromkeys(getattr(f, "__module__", "") or "assay" for f in functions))
-
-
-def _check_importable(name: str, trial: Trial, isolation: str) -> None:
-    if isolation == "inline":
-        return
-    functions: dict[str, Callable[..., object]] = {f"arm {arm!r}": f for arm, f in trial.arms.items()}
-    if trial.fixture is not None:
-        functions["the fixture"] = trial.fixture.build
-    if trial.headroom is not None:
-        functions["the headroom probe"] = trial.headroom
-    for what, function in functions.items():
-        try:
-            pickle.dumps(function)
-            here = getattr(function, "__module__", None) == "__main__"
-        except (pickle.PicklingError, AttributeError, TypeError):
-            here = True
-        if here:
-            raise ValueError(
-                f"{what} of trial {name} cannot be imported by a worker: define it at module level of a module, "
-                'or run with isolation="inline"'
-            )
-
-
 def _fixtures() -> Path:
     return cache_root() / "fixtures"
 
@@ -347,8 +273,9 @@ def _fixtures() -> Path:
 
 def _judge(result: Result, planned: Plan) -> Verdict | None:
     """The verdict on the units of this run; quick runs get a preview that is never stored."""
-    verdict = importlib.import_module("assay.engine.verdict").verdict
-    found: Verdict = verdict(
+    from assay.engine.verdicts import verdict
+
+    return verdict(
         result.trial,
         result.arms,
         fingerprint=planned.fingerprint,
@@ -357,7 +284,6 @@ def _judge(result: Result, planned: Plan) -> Verdict | None:
         nondeterministic=result.differs or None,
         cases=planned.cases,
     )
-    return found
 
 
 def _unpaired(units: Sequence[UnitResult]) -> list[UnitResult]:
@@ -378,14 +304,6 @@ def _difference(first: UnitResult, again: Measures | None, timed: bool) -> float
         return 0.0
     gaps = [abs(again.extra.get(name, float("inf")) - value) for name, value in first.extra.items()]
     return max(abs(again.value - first.value), *gaps, 0.0)
-
-
-def _hash_files(path: Path) -> str:
-    files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
-    h = hashlib.sha256()
-    for file in files:
-        h.update(file.name.encode() + file.read_bytes())
-    return h.hexdigest()
 
 
 def _recorded(options: RunOptions) -> Mapping[str, object]:

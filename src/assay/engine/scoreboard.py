@@ -17,8 +17,6 @@ from assay.engine.trial import Contrast, Trial, UnitResult, Verdict
 from assay.engine.units import trial_fingerprint
 from assay.errors import UserError
 
-JUDGED = ("holds", "fails", "inconclusive")
-
 
 @dataclass(frozen=True)
 class Judged:
@@ -63,7 +61,7 @@ def scoreboard(
             continue
         kept = tuple(unit for unit in units if unit.arm in trial.arms)
         found.append(Judged(name, entry.title, trial, kept, _verdict(trial, kept, stored.get(name), plan)))
-    return with_holm(found), [*notes, *(note for note in store.notes if note not in notes)]
+    return _with_holm(found), [*notes, *(note for note in store.notes if note not in notes)]
 
 
 def by_trial(units: Iterable[UnitResult]) -> dict[str, list[UnitResult]]:
@@ -75,17 +73,16 @@ def by_trial(units: Iterable[UnitResult]) -> dict[str, list[UnitResult]]:
     return dict(sorted(found.items()))
 
 
-def with_holm(board: Sequence[Judged]) -> list[Judged]:
-    """The same trials with Holm's p over those that were judged."""
-    from assay.engine.stats import holm
+def _with_holm(board: Sequence[Judged]) -> list[Judged]:
+    from assay.engine.verdicts import with_holm
 
-    judged = [j for j in board if j.verdict.outcome in JUDGED]
-    adjusted = dict(zip((j.name for j in judged), holm([j.verdict.p for j in judged]).tolist() if judged else []))
-    return [replace(j, verdict=replace(j.verdict, p_holm=adjusted.get(j.name))) for j in board]
+    if not board:
+        return []
+    return [replace(j, verdict=verdict) for j, verdict in zip(board, with_holm([j.verdict for j in board]))]
 
 
 def _verdict(trial: Trial, units: Sequence[UnitResult], known: StoredVerdict | None, plan: bool) -> Verdict:
-    from assay.engine.verdict import RULE, verdict
+    from assay.engine.verdicts import RULE, verdict
 
     now = trial_fingerprint(trial)
     # Mirrors and the seeds needed are not stored, so a reader who wants them has the rule run again.

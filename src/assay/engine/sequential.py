@@ -22,7 +22,7 @@ from assay.engine.contrasts import Compared, compare
 from assay.engine.pairing import pair
 from assay.engine.stats import LEVEL, TOLERANCE, Flags, Floats
 from assay.engine.trial import MIN_SEEDS, Trial, UnitResult, Verdict
-from assay.engine.verdict import judge
+from assay.engine.verdicts import judge
 
 RULE = "sign-e-process/1"
 MAX_SEEDS = 64

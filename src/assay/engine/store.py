@@ -151,6 +151,10 @@ class Store:
                 last[found.trial] = found
         return last
 
+    def rows(self, table: str) -> list[dict[str, Any]]:
+        """Every row of a table, journals included (a row may then come twice)."""
+        return [*self._journalled(table), *self._rows(table, "", [])]
+
     def query(self, sql: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
         """Rows of a SQL query over the database alone (call `replay` first to have the journals in it)."""
         if not self.path.exists():
