@@ -112,7 +112,7 @@ def test_the_grid_of_a_one_degree_square_has_about_a_hundred_points():
 
 def test_a_strip_covers_what_lies_within_half_a_swath(flight):
     strip = Action("a1", "strip", "s1", "x", 110, 130, roll=0.0)
-    (lat, lon), = flight.strip_path("s1", 120, 120, 0.0)[:1]
+    ((lat, lon),) = flight.strip_path("s1", 120, 120, 0.0)[:1]
     degree_of_lon = 111.2 * np.cos(np.radians(lat))
     points = np.array([[lat, lon], [lat, lon + 8 / degree_of_lon], [lat, lon + 13 / degree_of_lon], [lat + 2, lon]])
     assert strip_cover(flight, strip, points).tolist() == [True, True, False, False]

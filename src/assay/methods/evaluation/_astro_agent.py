@@ -12,14 +12,15 @@ from assay.methods.evaluation._astro_solvers import fill
 from assay.methods.orbits.frames import format_time, seconds_after
 
 READING_SHARE = 0.3  # of the calls, at most, for queries
+NEAR_S = 3 * 3600  # two orbits: a downlink further away seldom helps
 
 
 def agent_greedy(session: Session, calls: int = 150) -> Plan:
     """Plan a case through its session with at most `calls` tool calls, and commit; the plan that was staged.
 
     It ranks candidates as `greedy` does and works out slews from the satellites' agility, but sees only windows it
-    asked for, and learns of storage and battery from refusals; when storage is full it stages a downlink in the last
-    contact before and tries once more.
+    asked for, and learns of storage and battery from refusals; when storage is full it stages a downlink in a
+    contact nearby and tries once more.
     """
     if session.case.family == "latency":
         raise ValueError("family: the agent plans observations and tracks; wanted satnet, revisit, regional or stereo")
@@ -45,6 +46,9 @@ class _Desk:
         self._worth = Worth(session.flight)
         self.candidates = self._read()
 
+    def rank(self, action: Action) -> float:
+        return self._tracks.rank(action) if self._tracks is not None else action.end
+
     def fits(self, action: Action) -> bool:
         """Try to stage an action, with a downlink before it if storage asks for one; False when calls run out."""
         if self._left < 1 or self._is_hopeless(action):
@@ -67,11 +71,13 @@ class _Desk:
         self._of_group[self._worth.group(action)].append(action)
 
     def remove(self, action: Action) -> None:
-        self._of_group[self._worth.group(action)].remove(action)
-        name = self._staged.pop(action)
-        if self._left >= 1:
-            self._left -= 1
-            self.session.unstage_action(name)
+        """Unstage; an action whose data are sent already, or for which no call is left, stays."""
+        if self._left < 1:
+            return
+        self._left -= 1
+        if self.session.unstage_action(self._staged[action])["unstaged"]:
+            del self._staged[action]
+            self._of_group[self._worth.group(action)].remove(action)
 
     def clashing(self, action: Action) -> list[Action]:
         return [a for a in self._staged if a.by == action.by and a.start < action.end and action.start < a.end]
@@ -146,19 +152,25 @@ class _Desk:
         return any(a <= action.start < b for a, b in self._full[action.by])
 
     def _make_room(self, action: Action) -> bool:
-        """Stage a downlink of what was stored before the action, in the last contact before it that is free."""
+        """Stage a downlink of what is stored, in the contact near the action that can send most."""
         mine = [a for a in self._staged if a.by == action.by]
-        before = sorted((a for a in mine if a.end <= action.start), key=lambda a: a.start)
         storage = self.session.flight.satellites[action.by].storage
-        for begin, end, station in reversed(self._contacts[action.by]):
-            stored = storage.start_mb + sum(_change(a, storage) for a in before if a.end <= begin)
-            seconds = int(min(min(end, action.start) - begin, stored // storage.downlink_mb_s))
-            span = Action("", "downlink", action.by, station, begin, begin + seconds)
-            if seconds >= 1 and not any(a.start < span.end and span.start < a.end for a in mine):
-                return self._stage(span) is None
-        after = [b for b, _, _ in self._contacts[action.by] if b > action.start]
-        since = before[-1].end if before else 0.0
-        self._full[action.by].append((since, min(after, default=float(self.case.horizon_s))))
+        offers = []
+        for begin, end, station in self._contacts[action.by]:
+            stored = storage.start_mb + sum(_change(a, storage) for a in mine if a.end <= begin)
+            later = min((a.start for a in (*mine, action) if a.start >= begin), default=end)
+            seconds = int(min(min(end, later) - begin, stored // storage.downlink_mb_s))
+            span = Action("", "downlink", action.by, station, begin, begin + max(seconds, 0))
+            clear = not any(a.start < span.end and span.start < a.end for a in (*mine, action))
+            if seconds >= 1 and clear and abs(begin - action.start) <= NEAR_S:
+                offers.append((seconds, span))
+        if offers and self._stage(max(offers, key=lambda offer: offer[0])[1]) is None:
+            return True
+        before = max((a.end for a in mine if a.end <= action.start), default=0.0)
+        after = min(
+            (b for b, _, _ in self._contacts[action.by] if b > action.start), default=float(self.case.horizon_s)
+        )
+        self._full[action.by].append((before, after))
         return False
 
 

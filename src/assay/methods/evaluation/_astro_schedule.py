@@ -41,6 +41,7 @@ class Schedule(Protocol):
     candidates: list[Action]
     pairs: bool  # whether one action can be worth nothing without a second
 
+    def rank(self, action: Action) -> float: ...
     def fits(self, action: Action) -> bool: ...
     def gain(self, action: Action) -> float: ...
     def add(self, action: Action) -> None: ...
@@ -61,6 +62,10 @@ class EarthSchedule:
         self._of_satellite: dict[str, list[Action]] = {s.id: [] for s in self.case.satellites}
         self._of_group: dict[str, list[Action]] = defaultdict(list)
         self.roomy = {s.id: battery_is_roomy(flight, s.id, self.candidates) for s in self.case.satellites}
+
+    def rank(self, action: Action) -> float:
+        """Greedy's order: what ends first is looked at first."""
+        return action.end
 
     def fits(self, action: Action) -> bool:
         """Whether the action can join: no clash with its neighbours, room in storage, charge in the battery."""
@@ -120,6 +125,10 @@ class TrackSchedule:
         self.candidates = track_candidates(case)
         self._of_antenna: dict[str, list[Action]] = defaultdict(list)
         self._of_request: dict[str, Action] = {}
+
+    def rank(self, action: Action) -> float:
+        """Greedy's order: long tracks first, for the hours around a short one are lost all the same."""
+        return -tracked_seconds(action, self.requests[action.to]) / len(antennas_of(action.by))
 
     def fits(self, action: Action) -> bool:
         return not self.clashing(action)

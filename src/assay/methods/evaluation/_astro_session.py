@@ -217,13 +217,17 @@ class Session:
         return {"staged": violation is None and not dry_run, "id": name, "violation": violation}
 
     def unstage_action(self, id: str) -> Json:
-        """Take a staged action out."""
+        """Take a staged action out, unless what stays would break a limit (a downlink of its data, say)."""
         with self._open() as state:
             left = [a for a in state["actions"] if a["id"] != id]
             if len(left) == len(state["actions"]):
                 raise ValueError(f"action {id!r} is not staged")
-            state["actions"], state["committed"] = left, False
-            return {"staged": len(left)}
+            plan = plan_from_json({"actions": left}, self.case)
+            busy = by_satellite(plan).items()
+            violation = next(filter(None, (self.flight.budgets(s, mine) for s, mine in busy)), None)
+            if violation is None:
+                state["actions"], state["committed"] = left, False
+            return {"unstaged": violation is None, "violation": violation}
 
     def get_plan_status(self) -> Json:
         """What is staged, what it breaks, and what it is worth."""

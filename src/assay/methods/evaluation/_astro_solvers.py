@@ -31,7 +31,7 @@ def random_feasible(case: Case, rng: np.random.Generator, flight: Flight | None 
 
 
 def greedy(case: Case, flight: Flight | None = None) -> Plan:
-    """Take what raises the score most for the time it keeps a satellite or antenna busy, again and again."""
+    """Take what raises the score most, again and again."""
     flight = flight or Flight(case)
     schedule = open_schedule(case, flight)
     fill(schedule, list(schedule.candidates))
@@ -39,15 +39,16 @@ def greedy(case: Case, flight: Flight | None = None) -> Plan:
 
 
 def fill(schedule: Schedule, waiting: list[Action]) -> None:
-    """Greedy rounds over the actions that wait: at most 200 of them a round, those that end first.
+    """Greedy rounds over the actions that wait: of the 200 first by rank, the one that gains most and fits.
 
-    For stereo the first look at a target is worth nothing by itself; where nothing gains, the next action that
-    fits and has a partner in reach is found by `_pair`.
+    For stereo the first look at a target is worth nothing by itself; where nothing gains, two looks that gain
+    together are found by `_pair`. Rank and gain were chosen on seeds 1000 to 1003: for tracks, long ones first
+    serve 0.41 of the hours where the earliest first serve 0.32.
     """
-    waiting.sort(key=lambda a: (a.end, a.start))
+    waiting.sort(key=lambda a: (schedule.rank(a), a.end, a.start))
     while waiting:
         window = waiting[:ROUND]
-        rated = sorted(((schedule.gain(a) / (a.end - a.start), -i) for i, a in enumerate(window)), reverse=True)
+        rated = sorted(((schedule.gain(a), -i) for i, a in enumerate(window)), reverse=True)
         taken = next((-i for rate, i in rated if rate > 1e-12 and schedule.fits(window[-i])), None)
         if taken is not None:
             schedule.add(window[taken])

@@ -30,7 +30,7 @@ from assay.methods.evaluation.astroreason import (
 )
 
 TOOL_CALLS = 150
-WORK = 1.0  # CP-SAT's deterministic time a case, in its own units (about a second or two)
+WORK = 0.5  # CP-SAT's deterministic time a case, in its own units (about a second or two)
 
 World = dict[str, dict[str, Any]]
 Bounds = dict[str, float]
