@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import sys
-from types import ModuleType
 from typing import Any
 
 _HOME = {
@@ -24,14 +22,3 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted(_HOME)
-
-
-class _Package(ModuleType):
-    """`verdict` is the function, though its module is called so too: importing that module must not replace it."""
-
-    def __setattr__(self, name: str, value: object) -> None:
-        if not (name == "verdict" and isinstance(value, ModuleType)):
-            super().__setattr__(name, value)
-
-
-sys.modules[__name__].__class__ = _Package

@@ -38,6 +38,7 @@ from assay.engine.worker import perform
 
 __all__ = ["RunOptions", "dry_run", "run", "run_trials"]
 
+_PLAIN = RunOptions()
 GRACE_S = 10.0  # running units may finish after the first Ctrl-C
 
 
@@ -70,7 +71,7 @@ def run(
 
 
 def run_trials(
-    trials: Sequence[Trial | str], options: RunOptions = RunOptions(), progress: Progress | None = None
+    trials: Sequence[Trial | str], options: RunOptions = _PLAIN, progress: Progress | None = None
 ) -> list[Result]:
     """Run trials one after the other in one session of the store; stops early when interrupted."""
     named = [_named(t) for t in trials]
