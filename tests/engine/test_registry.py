@@ -75,7 +75,9 @@ def test_two_trials_of_one_name_need_the_longer_spelling(monkeypatch: pytest.Mon
 
 
 def test_a_trial_can_be_named_by_module_and_attribute() -> None:
-    assert get_trial("sample_trials:better_cards")[1] is s.better_cards
+    assert get_trial("sample_trials:better_cards") == ("sample_trials:better_cards", s.better_cards)
+    listed = next(e for e in list_trials() if e.attribute == "trial")
+    assert find(f"{listed.module}:trial") == listed
     with pytest.raises(UserError, match="wanted a Trial"):
         get_trial("sample_trials:Cards")
 

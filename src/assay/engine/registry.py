@@ -65,7 +65,8 @@ def find_all(name: str) -> list[Entry]:
     """
     if ":" in name:
         module, _, attribute = name.partition(":")
-        return [Entry(_slug(module), module, attribute or "trial")]
+        listed = [e for e in list_trials() if (e.module, e.attribute) == (module, attribute)]
+        return listed or [Entry(name, module, attribute)]
     known = list_trials()
     wanted = name.strip().replace("-", "_")
     if found := [e for e in known if wanted in (_underscored(e.name), _underscored(e.name.split("/")[-1]))]:
@@ -224,11 +225,6 @@ def _distribution(point: importlib.metadata.EntryPoint) -> str:
 
 def _underscored(name: str) -> str:
     return name.replace("-", "_")
-
-
-def _slug(module: str) -> str:
-    """`field/slug` of a module path: the last two words."""
-    return "/".join(module.split(".")[-2:])
 
 
 def _pick(trials: tuple[Any, ...], entry: Entry) -> Any:
