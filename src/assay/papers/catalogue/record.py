@@ -10,6 +10,7 @@ from typing import Any, Literal, get_args
 
 Kind = Literal["performance", "efficiency", "mechanism", "negative", "resource", "robustness"]
 ReadFrom = Literal["html", "abs"]
+Origin = Literal["package", "user"]
 FIELDS = (
     "post_training", "test_time", "agents", "memory", "environments", "safety", "interpretability", "attention",
     "generation", "embodied", "gui", "spatial", "audio", "multimodal", "data", "evaluation",
@@ -45,7 +46,11 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Paper:
-    """One paper of the edition. Its part, trials and job are found by `field` and `slug`, never typed in."""
+    """One paper. Its part, trials and job are found by `field` and `slug`, never typed in.
+
+    A paper from a report of the user's own (`origin` "user") may have no field and no claims; `also_on` holds the
+    dates of further reports that it stands in.
+    """
 
     id: str
     title: str
@@ -57,6 +62,8 @@ class Paper:
     one_line: str
     claims: tuple[Claim, ...]
     code_url: str | None = None
+    origin: Origin = "package"
+    also_on: tuple[date, ...] = ()
 
     @property
     def url(self) -> str:
@@ -78,7 +85,7 @@ def from_json(row: Mapping[str, Any]) -> Paper:
     """A record from its JSON object; a ValueError names the paper and the field that is wrong."""
     where = f"paper {row.get('id')!r}"
     unknown = set(row) - set(Paper.__dataclass_fields__)
-    missing = set(Paper.__dataclass_fields__) - set(row) - {"code_url"}
+    missing = set(Paper.__dataclass_fields__) - set(row) - {"code_url", "origin", "also_on"}
     if unknown or missing:
         raise ValueError(f"{where}: unknown fields {sorted(unknown)}, missing fields {sorted(missing)}")
     paper = Paper(
@@ -92,6 +99,8 @@ def from_json(row: Mapping[str, Any]) -> Paper:
         one_line=row["one_line"],
         claims=tuple(_claim(claim) for claim in row["claims"]),
         code_url=row.get("code_url"),
+        origin=row.get("origin", "package"),
+        also_on=tuple(date.fromisoformat(day) for day in row.get("also_on", ())),
     )
     problems = list(_problems(paper))
     if problems:
@@ -105,6 +114,7 @@ def to_json(paper: Paper) -> dict[str, Any]:
 
     row = asdict(paper)
     row["report_date"] = paper.report_date.isoformat()
+    row["also_on"] = [day.isoformat() for day in paper.also_on]
     row["claims"] = [{k: v for k, v in claim.items() if v is not None} for claim in row["claims"]]
     for claim in row["claims"]:
         if "figure" in claim:
@@ -119,17 +129,20 @@ def _claim(row: Mapping[str, Any]) -> Claim:
 
 def _problems(paper: Paper) -> list[str]:
     problems = []
+    own = paper.origin == "user"
+    if paper.origin not in get_args(Origin):
+        problems.append(f"origin: got {paper.origin!r}, wanted package or user")
     if not _ID.fullmatch(paper.id):
         problems.append(f"id: got {paper.id!r}, wanted dddd.ddddd")
     if not _SLUG.fullmatch(paper.slug):
         problems.append(f"slug: got {paper.slug!r}, wanted lower-case letters, digits and _")
-    if paper.field not in FIELDS:
+    if paper.field not in FIELDS and not (own and not paper.field):
         problems.append(f"field: got {paper.field!r}, wanted one of {', '.join(FIELDS)}")
     if paper.read_from not in get_args(ReadFrom):
         problems.append(f"read_from: got {paper.read_from!r}, wanted html or abs")
-    if not 0 < len(paper.one_line) <= LONGEST_LINE:
+    if not (own or paper.one_line) or len(paper.one_line) > LONGEST_LINE:
         problems.append(f"one_line: {len(paper.one_line)} characters, wanted 1 to {LONGEST_LINE}")
-    if not paper.claims:
+    if not (own or paper.claims):
         problems.append("claims: none")
     for number, claim in enumerate(paper.claims, 1):
         if claim.id != f"{paper.id}#{number}":

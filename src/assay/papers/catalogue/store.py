@@ -36,16 +36,15 @@ def find(word: str, papers: Sequence[Paper] | None = None) -> Paper:
     raise UserError(f"no paper {word!r} in the catalogue; nearest: {', '.join(nearest) or 'none'}")
 
 
-def select(
-    papers: Iterable[Paper], *, dates: tuple[date, date] | None = None, field: str | None = None
-) -> list[Paper]:
+def select(papers: Iterable[Paper], *, dates: tuple[date, date] | None = None, field: str | None = None) -> list[Paper]:
     """The papers of a span of report dates (both ends included) and of one field."""
     if field is not None and field not in FIELDS:
         raise UserError(f"unknown field {field!r}; the fields are {', '.join(FIELDS)}")
     return [
         p
         for p in papers
-        if (dates is None or dates[0] <= p.report_date <= dates[1]) and (field is None or p.field == field)
+        if (dates is None or any(dates[0] <= day <= dates[1] for day in (p.report_date, *p.also_on)))
+        and (field is None or p.field == field)
     ]
 
 
