@@ -73,18 +73,21 @@ def sees_target(
     t = np.atleast_1d(np.asarray(seconds, float))
     r = positions_ecef(satellite, start, t)
     place, up = _places(sites)
-    to_site = place[which] - r if which is not None else place[:, None] - r[None]
-    normal = up[which] if which is not None else up[:, None]
-    distance = np.linalg.norm(to_site, axis=-1)
-    inward = -r / np.linalg.norm(r, axis=-1, keepdims=True)
-    cos_off = np.sum(to_site * inward, axis=-1) / distance
-    seen = cos_off >= np.cos(np.deg2rad(satellite.sensor.max_off_nadir))
+    radius, along, height = np.linalg.norm(r, axis=1), _dots(place, r, which), _dots(up, r, which)
+    ground = np.linalg.norm(place, axis=1)
+    level = np.sum(up * place, axis=1)
+    if which is None:
+        ground, level = ground[:, None], level[:, None]
+    else:
+        ground, level = ground[which], level[which]
+    distance = np.sqrt(radius**2 + ground**2 - 2 * along)
+    seen = radius**2 - along >= np.cos(np.deg2rad(satellite.sensor.max_off_nadir)) * radius * distance
     seen &= distance <= satellite.sensor.max_range_km
-    seen &= np.sum(-to_site * normal, axis=-1) > 0
+    seen &= height > level
     if satellite.sensor.min_sun_elevation is not None:
         jd = julian_date(start) + t / 86400
         sun = teme_to_ecef(sun_direction(jd), jd)
-        seen &= np.sum(sun * normal, axis=-1) >= np.sin(np.deg2rad(satellite.sensor.min_sun_elevation))
+        seen &= _dots(up, sun, which) >= np.sin(np.deg2rad(satellite.sensor.min_sun_elevation))
     return np.asarray(seen)
 
 
@@ -95,10 +98,14 @@ def sees_station(
     r = positions_ecef(satellite, start, seconds)
     place, up = _places(sites)
     limit = np.sin(np.deg2rad([site.mask for site in sites]))
-    to_satellite = r - place[which] if which is not None else r[None] - place[:, None]
-    normal = up[which] if which is not None else up[:, None]
-    sine = np.sum(to_satellite * normal, axis=-1) / np.linalg.norm(to_satellite, axis=-1)
-    return np.asarray(sine >= (limit[which] if which is not None else limit[:, None]))
+    if which is None:
+        to_satellite = r[None] - place[:, None]
+        up, limit = up[:, None], limit[:, None]
+    else:
+        to_satellite = r - place[which]
+        up, limit = up[which], limit[which]
+    sine = np.sum(to_satellite * up, axis=-1) / np.linalg.norm(to_satellite, axis=-1)
+    return np.asarray(sine >= limit)
 
 
 def in_sunlight(satellite: Satellite, start: datetime, seconds: ArrayLike) -> Mask:
@@ -129,6 +136,13 @@ def union(windows: Sequence[Window]) -> list[Window]:
 def _places(sites: Sequence[Site]) -> tuple[Array, Array]:
     lat, lon, alt = np.array([(s.lat, s.lon, s.alt_km) for s in sites], float).reshape(-1, 3).T
     return geodetic_to_ecef(lat, lon, alt), up_vector(lat, lon)
+
+
+def _dots(vectors: Array, moments: Array, which: NDArray[np.intp] | None) -> Array:
+    """Dot products of (k, 3) with (n, 3): all of them (k, n), or with `which` (n,) the paired ones (n,)."""
+    if which is None:
+        return np.asarray(vectors @ moments.T)
+    return np.asarray(np.sum(vectors[which] * moments, axis=1))
 
 
 def _windows(

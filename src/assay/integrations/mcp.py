@@ -1,0 +1,44 @@
+"""Offer typed Python functions to agents over the Model Context Protocol."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping
+from typing import Any, Literal
+
+from mcp.server.mcpserver import MCPServer
+
+Transport = Literal["stdio", "sse", "streamable-http"]
+
+
+def server(name: str, functions: Mapping[str, Callable[..., Any]], instructions: str = "") -> MCPServer:
+    """A server with one tool a function: schema from its type hints, description from its docstring.
+
+    A ValueError, TypeError or KeyError of a function is the tool's error, and its text reaches the agent.
+    Raises ValueError for a function without a docstring, because an agent would not know what it does.
+    """
+    offered = MCPServer(name, instructions=instructions or None)
+    for tool, function in functions.items():
+        if not (function.__doc__ or "").strip():
+            raise ValueError(f"functions: {tool} has no docstring; it is the tool's description")
+        offered.add_tool(_spoken(function), name=tool, description=" ".join((function.__doc__ or "").split()))
+    return offered
+
+
+def serve(name: str, functions: Mapping[str, Callable[..., Any]], transport: Transport = "stdio") -> None:
+    """Serve the functions until the client leaves (stdio) or the process ends."""
+    server(name, functions).run(transport=transport)
+
+
+def _spoken(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function with what it says of wrong input handed to the agent, not to the server's log alone."""
+    from mcp.server.mcpserver.exceptions import ToolError
+
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return function(*args, **kwargs)
+        except (ValueError, TypeError, KeyError) as error:
+            raise ToolError(str(error)) from error
+
+    return call
