@@ -12,13 +12,14 @@ leave polar motion out, the Earth's shadow is a cylinder, off-nadir is measured 
 A satellite does one thing at a time; a station serves any number. Only observations and strips need slews:
 antennas are steered by themselves. Scores in [0, 1]: satnet = hours tracked / hours asked; revisit = the gap score
 and the mapping share, each by its number of targets; regional, stereo = covered share; latency = mean of the
-connected share and the quotas' share. No PPO. Reordering of solvers by score needs no wall clock: give `cp_sat` a
-`deterministic_time` and it repeats bit by bit.
+connected share and the quotas' share. There is no PPO solver. `cp_sat` under a limit in seconds does not repeat
+bit by bit; with a `deterministic_time` (counted work, one worker) it does.
 
 Details that matter: observation spans outside the horizon are not clipped before gaps are taken, a gap of zero is
 no gap, quotas count overlapping observations each, and a downlink of data never stored is a violation
 (`strict_storage: false` in the case lets it pass). CP-SAT picks among a few starts per access window (every 10 s
-for stereo, three otherwise) and a few rolls per pass, so its bound is a bound over those candidates.
+for stereo, three otherwise), a few rolls per pass and whole minutes for tracks: its bound is a bound over those.
+At the default battery (600 Wh, 480 W in sunlight) charge never binds; slews and storage do.
 """
 
 from __future__ import annotations

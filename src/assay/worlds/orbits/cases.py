@@ -103,9 +103,9 @@ def generate(
 
 
 def _fleet(family: str, rng: np.random.Generator, count: int, start: str) -> list[Satellite]:
-    """A Walker pattern: sun-synchronous for cameras, a higher and inclined shell of 40 for links."""
+    """A Walker pattern: sun-synchronous for cameras; for links a higher shell, ten in a plane, in sight of the next."""
     if family == "latency":
-        pattern = walker(start, 51.6, 40, 5, 1, 650.0, float(rng.uniform(0, 360)))
+        pattern = walker(start, 51.6, 40, 4, 1, 650.0, float(rng.uniform(0, 360)))
     else:
         planes = 4 if count % 4 == 0 else 1
         pattern = walker(start, 97.6, count, planes, 1, float(rng.uniform(500, 600)), float(rng.uniform(0, 360)))
