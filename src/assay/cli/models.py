@@ -117,7 +117,7 @@ def _table(reports: dict[str, dict[str, Any]]) -> list[str]:
     for name, report in reports.items():
         for kind, label in (
             ("greedy", "greedy"),
-            ("sampled", "temperature 1"),
+            ("sampled", "temperature 1, mean of 8"),
             ("pass8", "any of 8 at temperature 1"),
         ):
             row = report["measured"][kind]

@@ -42,6 +42,13 @@ def test_the_entry_point_makes_task_solver_and_model_known_by_name(tmp_path):
     assert log.eval.task == "assay/text"
 
 
+@pytest.mark.parametrize("name", ["glimprouter", "plan_with_tools"])
+def test_solvers_are_found_under_the_packages_name(name):
+    from inspect_ai._util.registry import registry_lookup
+
+    assert registry_lookup("solver", f"assay/{name}") is not None
+
+
 def test_wrong_names_are_refused():
     with pytest.raises(ValueError, match="world: got 'maze', wanted one of chain"):
         inspect_dataset("maze")
