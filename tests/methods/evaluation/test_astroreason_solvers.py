@@ -100,6 +100,15 @@ def test_downlinks_come_early_and_never_send_what_is_not_there(flights):
     assert schedule.plan() == ()
 
 
+def test_a_long_list_of_candidates_is_solved_in_steps_of_six_hours_without_a_bound(flights, monkeypatch):
+    flight = flights["stereo"]
+    monkeypatch.setattr("assay.methods.evaluation._astro_cpsat.MOST_CANDIDATES", 50)
+    solved = cp_sat(flight.case, deterministic_time=0.2, flight=flight)
+    verified = verify(flight.case, solved.plan, flight)
+    assert solved.bound is None and verified.valid
+    assert verified.score >= verify(flight.case, random_feasible(flight.case, np.random.default_rng(0), flight)).score
+
+
 def test_cliques_hold_every_conflict_and_nothing_else():
     rng = np.random.default_rng(0)
     conflicts = np.triu(rng.random((30, 30)) < 0.3, 1)
