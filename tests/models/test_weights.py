@@ -81,3 +81,12 @@ def test_the_longest_worked_reply_fits_the_limit_of_the_measure():
 
 def test_a_name_with_a_slash_is_an_inspect_model():
     assert "Inspect" in type(access.sampler("mockllm/model")).__name__
+
+
+def test_loading_draws_nothing_from_the_global_stream_and_prints_nothing(capfd):
+    torch.manual_seed(3)
+    untouched = torch.rand(2)
+    torch.manual_seed(3)
+    load("nano")
+    assert torch.equal(torch.rand(2), untouched)
+    assert capfd.readouterr() == ("", "")

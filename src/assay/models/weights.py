@@ -104,10 +104,14 @@ def save(model: LlamaForCausalLM, report: Mapping[str, Any], out: Path) -> None:
 
 
 def read(folder: Path) -> LlamaForCausalLM:
-    """The model of a folder, cast to float32."""
+    """The model of a folder, cast to float32; leaves the global random state as it is."""
     import torch
-    from transformers import LlamaForCausalLM
+    from safetensors.torch import load_file
+    from transformers import LlamaConfig, LlamaForCausalLM
 
-    model: LlamaForCausalLM = LlamaForCausalLM.from_pretrained(folder, dtype=torch.float32)
+    state = {name: tensor.float() for name, tensor in load_file(folder / _WEIGHTS).items()}
+    with torch.random.fork_rng():
+        model = LlamaForCausalLM(LlamaConfig.from_pretrained(folder))
+    model.load_state_dict(state | {"lm_head.weight": state["model.embed_tokens.weight"]})
     model.eval()  # type: ignore[no-untyped-call]
     return model
