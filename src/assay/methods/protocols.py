@@ -1,7 +1,8 @@
 """What methods ask of the outside: models, judges and tools as plain callables, never clients.
 
-All of them are async; `assay.methods.concurrency.run_sync` calls them from ordinary code. Adapters for real
-models live in `assay.integrations.inspect.models` and `assay.models.local_sampler`.
+Models are async; `assay.methods.concurrency.run_sync` calls them from ordinary code. Adapters for real models
+live in `assay.integrations.inspect.models` and `assay.models.local_sampler`; `assay.integrations.sandbox` offers
+`RunPython` and `OpenSession`.
 """
 
 from __future__ import annotations
@@ -87,3 +88,46 @@ class Embed(Protocol):
     """Texts to unit rows: float32 of shape (n, d)."""
 
     def __call__(self, texts: Sequence[str]) -> NDArray[np.float32]: ...
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What came of running untrusted code. `ok` is True if `error` is None: no exception, timeout or broken limit.
+
+    `value` is JSON, text or arrays (an exit status for a command), `files` what the code wrote or changed in its
+    folder by relative name, `stdout` and `stderr` at most 1 MB each, `seconds` the wall time of the run itself.
+    """
+
+    ok: bool
+    value: Any
+    stdout: str
+    stderr: str
+    error: str | None
+    seconds: float
+    files: dict[str, bytes]
+    isolation: Literal["bwrap", "namespaces", "rlimits"]
+
+
+class RunPython(Protocol):
+    """Runs code once, isolated; blocks until it is done. Its variable `result` becomes `Ran.value`.
+
+    Of `inputs`, identifiers become globals, `stdin` standard input, and names with a suffix files in the folder.
+    """
+
+    def __call__(self, code: str, inputs: Mapping[str, object], *, timeout: float, memory_mb: int) -> Ran: ...
+
+
+class Session(Protocol):
+    """One isolated interpreter for many calls into the functions of its code."""
+
+    def call(self, name: str, *args: object, timeout: float) -> Ran: ...
+
+    def reset(self) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class OpenSession(Protocol):
+    """Opens a session on code that defines functions."""
+
+    def __call__(self, code: str, *, memory_mb: int) -> Session: ...
