@@ -108,11 +108,16 @@ class LazyModels:
         return weights | ({"outside": self.outside} if self.outside else {})
 
     def charge(self, cost: Cost) -> Cost:
-        """The cost with calls and tokens of the samplers where the arm reported none itself."""
-        if self._built is None or cost.model_calls or cost.tokens_in or cost.tokens_out:
+        """The cost with the samplers' calls and tokens where the arm reported none itself."""
+        if self._built is None:
             return cost
         spent = self._built.spent
-        return replace(cost, model_calls=spent.model_calls, tokens_in=spent.tokens_in, tokens_out=spent.tokens_out)
+        return replace(
+            cost,
+            model_calls=cost.model_calls or spent.model_calls,
+            tokens_in=cost.tokens_in or spent.tokens_in,
+            tokens_out=cost.tokens_out or spent.tokens_out,
+        )
 
     def _models(self) -> Any:
         if self._built is None:
