@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from assay.engine.trial import Bar, Fixture, Measures, Metric, Mirror, Models, Trial
+from assay.engine.trial import Bar, Fixture, Measures, Metric, Models, Trial
 from assay.methods.safety._skill_files import Skill, load_skill
 from assay.methods.safety._skill_judges import CODE_KINDS, features
 from assay.methods.safety._skill_rules import Evidence, find_evidence
@@ -149,9 +149,5 @@ trial = Trial(
     fixture=Fixture(scan_corpus, distinct=1, timeout_s=600),
     needs=("shellcheck", "semgrep"),
     extras=("safety",),
-    mirrors=(
-        Mirror("precision 0.867", 0.867, ("method", "baseline"), "difference", "precision"),
-        Mirror("recall 0.825", 0.825, ("method", "baseline"), "difference", "recall"),
-    ),
     note="Corpus and rules come from one house; the 64 skills that are judged are few.",
 )
