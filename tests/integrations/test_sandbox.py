@@ -254,7 +254,7 @@ def test_the_sandbox_is_what_the_methods_ask_for():
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the first process watches its parent through Linux")
-def test_the_code_ends_when_its_caller_is_killed(level):
+def test_the_code_and_its_folder_end_when_the_caller_is_killed(level, tmp_path):
     import psutil
 
     caller = (
@@ -266,13 +266,16 @@ def test_the_code_ends_when_its_caller_is_killed(level):
     def sleepers():
         return [p for p in psutil.process_iter(["cmdline"]) if p.info["cmdline"] == ["sleep", "7654.321"]]
 
-    with subprocess.Popen([sys.executable, "-c", caller], env={**os.environ}) as process:
+    with subprocess.Popen([sys.executable, "-c", caller], env={**os.environ, "TMPDIR": str(tmp_path)}) as process:
         for wanted in (1, 0):
             patience = time.monotonic() + 10
             while len(sleepers()) != wanted and time.monotonic() < patience:
                 time.sleep(0.02)
             assert len(sleepers()) == wanted
             process.kill()
+    while os.listdir(tmp_path) and time.monotonic() < patience:
+        time.sleep(0.02)
+    assert os.listdir(tmp_path) == []
 
 
 def test_importing_the_sandbox_loads_no_numpy():

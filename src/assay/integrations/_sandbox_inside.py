@@ -51,8 +51,7 @@ def main(setup: dict[str, Any]) -> None:
         try:
             head, blobs = wire.receive(control)
         except wire.Broken:
-            box.end()
-            return
+            box.leave()
         wire.send(replies, box.serve(head, blobs))
 
 
@@ -176,8 +175,7 @@ class Box:
             while True:
                 ready = {key.fd for key, _ in selector.select(TICK_SECONDS)}
                 if self.control in ready:
-                    self.end()
-                    os._exit(0)  # the parent is gone
+                    self.leave()
                 status = self.reaped()
                 for fd in self.read(ready if status is None else set(self.pipes.values())):
                     if fd in selector.get_map():
@@ -278,6 +276,15 @@ class Box:
             if self.session is not None:
                 os.close(self.calls)
         self.child = 0
+
+    def leave(self) -> None:
+        """The parent has closed the pipe or is gone: end everything, and the folder with it."""
+        self.end()
+        if not self.alone:
+            import shutil  # here, because a run in namespaces never needs it and should start fast
+
+            shutil.rmtree(self.folder, ignore_errors=True)
+        os._exit(0)
 
     def wipe(self) -> None:
         """Empty what can be written. If the code left what cannot be removed, end: the parent starts a new sandbox."""
