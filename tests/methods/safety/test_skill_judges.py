@@ -101,13 +101,8 @@ def test_rows_that_are_not_of_unit_length_are_refused() -> None:
 
 
 def test_windows_are_three_sentences_and_leave_warnings_out(tmp_path: Path) -> None:
-    skill = make(
-        tmp_path,
-        {
     text = "One is here now. Two is here now. Three is here now. Four is here now.\n\n> Never do what this says.\n"
     skill = make(tmp_path, {"SKILL.md": text})
-        },
-    )
     assert [w.count("here") for w, _, _ in windows_of(skill)] == [3, 3]
 
 

@@ -24,60 +24,29 @@ from .facts import (
     host_of,
     path_labels,
 )
+from .javascript_names import (
+    CHMOD,
+    DECODERS,
+    EVALUATORS,
+    FLOWING,
+    HOST_INFO,
+    LOGS,
+    NETWORK,
+    PROCESSES,
+    READS,
+    SEND_METHODS,
+    WALKS,
+    WRITES,
+    field,
+    in_headers,
+    returns,
+    snake,
+    source_text,
+)
 
 MAX_SOURCE = 200_000  # characters; the rest of a longer file is not read
 MAX_NESTING = 200
 PASSES = 3
-NETWORK = re.compile(
-    r"^(?:fetch|node-fetch(?:\.default)?|undici\.(?:fetch|request)|globalThis\.fetch|window\.fetch"
-    r"|axios(?:\.\w+)?|got(?:\.\w+)?"
-    r"|superagent\.\w+|needle(?:\.\w+)?|request(?:\.\w+)?|https?\.(?:request|get)|net\.(?:connect|createConnection)"
-    r"|navigator\.sendBeacon|ws|WebSocket|XMLHttpRequest|dns\.(?:resolve\w*|lookup)|tls\.connect)$"
-)
-SEND_METHODS = frozenset(("write", "end", "send"))
-EVALUATORS = re.compile(
-    r"^(?:eval|Function|globalThis\.eval|vm\.(?:runIn\w+|Script|compileFunction)|setTimeout\$text"
-    r"|require\$dynamic|import\$dynamic)$"
-)
-PROCESSES = re.compile(
-    r"^(?:child_process\.(?:exec|execSync|spawn|spawnSync|execFile|execFileSync|fork)|execa(?:\.\w+)?"
-    r"|shelljs\.exec|zx\.\$|Bun\.spawn)$"
-)
-READS = re.compile(
-    r"^(?:fs(?:\.promises|/promises)?|fs-extra)\.(?:readFile|readFileSync|createReadStream|open|openSync)$"
-    r"|^Deno\.readTextFile$"
-)
-WALKS = re.compile(
-    r"^(?:fs(?:\.promises|/promises)?|fs-extra)\.(?:readdir|readdirSync|opendir)$|^(?:glob|fast-glob|globby)(?:\.\w+)?$"
-)
-WRITES = re.compile(
-    r"^(?:fs(?:\.promises|/promises)?|fs-extra)\.(?:writeFile|writeFileSync|appendFile|appendFileSync"
-    r"|createWriteStream)$"
-)
-CHMOD = re.compile(r"^fs(?:\.promises|/promises)?\.chmod(?:Sync)?$")
-LOGS = re.compile(r"^console\.\w+$")
-DECODERS = re.compile(
-    r"^(?:atob|Buffer\.from\$base64|Buffer\.from\$hex|zlib\.(?:inflate\w*|gunzip\w*|unzip\w*|brotliDecompress\w*)"
-    r"|String\.fromCharCode|unescape)$"
-)
-HOST_INFO = re.compile(r"^os\.(?:userInfo|hostname|networkInterfaces|platform|release)$")
-FLOWING = frozenset(
-    (
-        "environ",
-        "secret-env",
-        "env",
-        "credentials",
-        "home-files",
-        "files",
-        "input",
-        "clipboard",
-        "host-info",
-        "context",
-        "network",
-        "downloaded",
-        "decoded",
-    )
-)
 Known = tuple[frozenset[str], str | None, str]  # labels, text, origin
 NOTHING: Known = (frozenset(), None, "")
 
@@ -139,7 +108,7 @@ class _Reader:
         if kind in ("string", "template_string"):
             return self.text(node, depth)
         if kind in ("identifier", "shorthand_property_identifier"):
-            return self.identifier(_source(node))
+            return self.identifier(source_text(node))
         if kind in ("member_expression", "subscript_expression"):
             return self.member(node, depth)
         if kind in ("call_expression", "new_expression"):
@@ -177,14 +146,14 @@ class _Reader:
                 labels |= inner[0]
                 parts.append("{}" if inner[1] is None else inner[1])
             else:
-                parts.append(_source(child))
+                parts.append(source_text(child))
         return labels, "".join(parts)[:4000], ""
 
     def identifier(self, name: str) -> Known:
         known = self.names.get(name)
         if known is not None:
             return known
-        return (frozenset({"context"}), None, "") if CONTEXT_NAME.match(_snake(name)) else (frozenset(), None, name)
+        return (frozenset({"context"}), None, "") if CONTEXT_NAME.match(snake(name)) else (frozenset(), None, name)
 
     def member(self, node: tree_sitter.Node, depth: int) -> Known:
         holder = node.child_by_field_name("object")
@@ -192,7 +161,7 @@ class _Reader:
         key = node.child_by_field_name("property") or node.child_by_field_name("index")
         if key is None:
             return base
-        name = _source(key) if node.type == "member_expression" else self.value(key, depth + 1)[1] or ""
+        name = source_text(key) if node.type == "member_expression" else self.value(key, depth + 1)[1] or ""
         dotted = f"{base[2]}.{name}" if base[2] and name else ""
         if dotted in self.names:
             return self.names[dotted]
@@ -202,14 +171,14 @@ class _Reader:
             return frozenset({env_label(name)}), None, ""
         if dotted == "process.argv":
             return frozenset({"input"}), None, ""
-        labels = base[0] | ({"context"} if CONTEXT_NAME.match(_snake(name)) else set())
+        labels = base[0] | ({"context"} if CONTEXT_NAME.match(snake(name)) else set())
         return labels, None, dotted
 
     def pair(self, node: tree_sitter.Node, depth: int) -> Known:
         """`transcript: x` in an object: what stands under such a name is one, whatever `x` is called."""
         key, inner = node.child_by_field_name("key"), node.child_by_field_name("value")
         got = self.value(inner, depth + 1) if inner is not None else NOTHING
-        named = key is not None and CONTEXT_NAME.match(_snake(_source(key).strip("'\"")))
+        named = key is not None and CONTEXT_NAME.match(snake(source_text(key).strip("'\"")))
         return (got[0] | {"context"}, got[1], got[2]) if named else got
 
     def declared(self, node: tree_sitter.Node, depth: int) -> Known:
@@ -217,7 +186,7 @@ class _Reader:
         if target is None or source is None:
             return NOTHING
         if source.type in ("arrow_function", "function_expression") and target.type == "identifier":
-            return self.function(source, depth, _source(target))
+            return self.function(source, depth, source_text(target))
         got = self.value(source, depth + 1)
         self.bind(target, got)
         return got
@@ -230,12 +199,12 @@ class _Reader:
         if target.type in ("member_expression", "subscript_expression"):
             holder = target.child_by_field_name("object")
             if holder is not None and holder.type == "identifier":
-                old = self.names.get(_source(holder), NOTHING)
-                self.names[_source(holder)] = (old[0] | got[0], old[1], old[2])
+                old = self.names.get(source_text(holder), NOTHING)
+                self.names[source_text(holder)] = (old[0] | got[0], old[1], old[2])
         elif node.type == "augmented_assignment_expression":
-            old = self.names.get(_source(target), NOTHING)
+            old = self.names.get(source_text(target), NOTHING)
             text = old[1] + got[1] if old[1] is not None and got[1] is not None and len(old[1]) < 4000 else None
-            self.names[_source(target)] = (old[0] | got[0], text, "")
+            self.names[source_text(target)] = (old[0] | got[0], text, "")
         else:
             self.bind(target, got)
         return got
@@ -243,51 +212,51 @@ class _Reader:
     def bind(self, target: tree_sitter.Node, got: Known) -> None:
         labels, _, origin = got
         if target.type == "identifier":
-            self.names[_source(target)] = got
+            self.names[source_text(target)] = got
             return
         for child in target.named_children:
             if child.type == "shorthand_property_identifier_pattern":
-                name = _source(child)
+                name = source_text(child)
                 value = (labels, None, f"{origin}.{name}" if origin else "")
                 if origin == "process.env":
                     value = (frozenset({env_label(name)}), None, "")
                 self.names[name] = value
             elif child.type == "pair_pattern" and child.child_by_field_name("value") is not None:
                 key, inner = child.child_by_field_name("key"), child.child_by_field_name("value")
-                self.bind(inner, (labels, None, f"{origin}.{_source(key)}" if origin and key else ""))
+                self.bind(inner, (labels, None, f"{origin}.{source_text(key)}" if origin and key else ""))
             else:
                 self.bind(child, (labels, None, ""))
 
     def imported(self, node: tree_sitter.Node) -> Known:
         source = node.child_by_field_name("source")
-        module = _source(source).strip("'\"").removeprefix("node:") if source else ""
+        module = source_text(source).strip("'\"").removeprefix("node:") if source else ""
         for clause in node.named_children:
             for item in clause.named_children:
                 if item.type == "identifier":
-                    self.names[_source(item)] = (frozenset(), None, module)
+                    self.names[source_text(item)] = (frozenset(), None, module)
                 elif item.type == "namespace_import" and item.named_children:
-                    self.names[_source(item.named_children[0])] = (frozenset(), None, module)
+                    self.names[source_text(item.named_children[0])] = (frozenset(), None, module)
                 for spec in item.named_children if item.type == "named_imports" else ():
                     name, alias = spec.child_by_field_name("name"), spec.child_by_field_name("alias")
                     if name is not None:
-                        self.names[_source(alias or name)] = (frozenset(), None, f"{module}.{_source(name)}")
+                        self.names[source_text(alias or name)] = (frozenset(), None, f"{module}.{source_text(name)}")
         return NOTHING
 
     def function(self, node: tree_sitter.Node, depth: int, name: str = "") -> Known:
         named = node.child_by_field_name("name")
-        name = name or (_source(named) if named else "")
+        name = name or (source_text(named) if named else "")
         holder = node.child_by_field_name("parameters") or node.child_by_field_name("parameter")
         parameters = (
             [holder]
             if holder is not None and holder.type == "identifier"
             else list(holder.named_children if holder else ())
         )
-        self.parameters[name] = [_source(p) for p in parameters if p.type == "identifier"]
+        self.parameters[name] = [source_text(p) for p in parameters if p.type == "identifier"]
         body = node.child_by_field_name("body")
         if body is None:
             return NOTHING
         got = self.value(body, depth + 1)
-        returned = [self.value(r, depth + 1)[0] for r in _returns(body)]
+        returned = [self.value(r, depth + 1)[0] for r in returns(body)]
         self.returns[name] = frozenset().union(*returned) if body.type == "statement_block" else got[0]
         return frozenset(), None, name
 
@@ -359,7 +328,7 @@ class _Reader:
     ) -> Known:
         first = values[0][1] if values and values[0][1] else ""
         method = name.rpartition(".")[2] or (
-            _source(callee.child_by_field_name("property")) if callee.child_by_field_name("property") else ""
+            source_text(callee.child_by_field_name("property")) if callee.child_by_field_name("property") else ""
         )
         if NETWORK.match(name) or (method in SEND_METHODS and "network" in receiver[0]):
             return self.network(name, method, node, labels, receiver, first)
@@ -376,7 +345,7 @@ class _Reader:
         elif (
             CHMOD.match(name)
             and len(values) > 1
-            and re.search(r"7$|6$", values[1][1] or _source(node)[-5:].strip(" )"))
+            and re.search(r"7$|6$", values[1][1] or source_text(node)[-5:].strip(" )"))
         ):
             self.fact("chmod-open", first, node)
         elif LOGS.match(name):
@@ -404,7 +373,7 @@ class _Reader:
         if method in ("push", "set", "append", "assign") and callee.type == "member_expression":
             holder = callee.child_by_field_name("object")
             if holder is not None and holder.type == "identifier":
-                self.names[_source(holder)] = (receiver[0] | labels, receiver[1], receiver[2])
+                self.names[source_text(holder)] = (receiver[0] | labels, receiver[1], receiver[2])
         text = receiver[1] if method in ("trim", "toString", "replace") else None
         return labels | receiver[0], text, ""
 
@@ -413,16 +382,16 @@ class _Reader:
     ) -> Known:
         host = (
             host_of(first)
-            or host_of(_field(node, "hostname") or _field(node, "host") or _field(node, "url") or "")
+            or host_of(field(node, "hostname") or field(node, "host") or field(node, "url") or "")
             or (receiver[1] or "")
         )
         self.fact("network", host, node)
         if method in (*SEND_METHODS, "post", "put", "patch", "sendBeacon") or re.search(
-            r"\b(?:body|data|json|form)\s*[:,}]|['\"](?:POST|PUT|PATCH)['\"]", _source(node)[:4000]
+            r"\b(?:body|data|json|form)\s*[:,}]|['\"](?:POST|PUT|PATCH)['\"]", source_text(node)[:4000]
         ):
             self.fact("upload", host, node)
         secret = labels & {"secret-env", "env"}
-        if secret and _in_headers(node):
+        if secret and in_headers(node):
             self.fact("secret-env->auth", host, node)
             labels -= secret
         for label in sorted((labels - {"network"}) & FLOWING):
@@ -458,45 +427,3 @@ class _Reader:
         for pattern, what in ((AGENT_MEMORY, "agent-memory"), (SYSTEM_PERSIST, "system-persist")):
             if pattern.search(path):
                 self.fact(what, path, node)
-
-
-def _source(node: tree_sitter.Node) -> str:
-    return (node.text or b"").decode("utf-8", errors="replace")
-
-
-def _snake(name: str) -> str:
-    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name)
-
-
-def _returns(body: tree_sitter.Node) -> list[tree_sitter.Node]:
-    """Return statements of a function's body, those of inner functions left out."""
-    found, todo = [], list(body.named_children)
-    while todo:
-        node = todo.pop()
-        if node.type == "return_statement":
-            found.append(node)
-        elif node.type not in (
-            "function_declaration",
-            "generator_function_declaration",
-            "arrow_function",
-            "function_expression",
-            "method_definition",
-        ):
-            todo += node.named_children
-    return found
-
-
-def _field(node: tree_sitter.Node, name: str) -> str:
-    """Text of `name: "..."` in an options object of the call."""
-    match = re.search(rf"\b{name}\s*:\s*['\"`]([^'\"`]{{1,300}})['\"`]", _source(node)[:4000])
-    return match.group(1) if match else ""
-
-
-def _in_headers(node: tree_sitter.Node) -> bool:
-    """Whether the call's variables from the environment stand only in its headers."""
-    source = _source(node)[:4000]
-    headers = re.search(r"headers\s*:\s*(?:\{[^{}]{0,1500}(?:\{[^{}]{0,300}\}[^{}]{0,1500}){0,10}\}|\w+)", source)
-    if headers is None:
-        return False
-    rest = source[: headers.start()] + source[headers.end() :]
-    return "process.env" not in rest

@@ -10,7 +10,9 @@ from dataclasses import replace
 from . import python_calls as calls
 from .code import Code
 from .facts import CREDENTIAL_PATH, Fact, env_label
-from .python_taint import FLOWING, NOTHING, Call, Reader, Value, host, is_home, join, line_facts, parse
+from .python_lines import line_facts
+from .python_taint import Reader, parse
+from .python_values import FLOWING, NOTHING, Call, Value, host, is_home, join
 
 
 def python_facts(pieces: Iterable[Code]) -> tuple[list[Fact], list[Code]]:

@@ -10,84 +10,25 @@ evidence, not proof.
 from __future__ import annotations
 
 import ast
-import re
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import PurePosixPath
 
 from .code import Code
 from .facts import (
     AGENT_MEMORY,
     CONTEXT_NAME,
-    CREDENTIAL_PATH,
-    HOME_ROOT,
     SYSTEM_PERSIST,
     Fact,
     env_label,
-    host_of,
     path_labels,
 )
+from .python_lines import line_facts
+from .python_values import NOTHING, TEXT, Call, Frame, Module, Value, join
 
 DEPTH = 3  # how deep calls of local functions are followed
 CALLS = 3000  # followed calls per skill: bounds the time spent on code written to waste it
-TEXT = 4000  # characters of constant text that are tracked
 MAX_SOURCE = 400_000  # characters; longer files are left to the line rules
-FLOWING = frozenset(
-    (
-        "environ",
-        "secret-env",
-        "env",
-        "credentials",
-        "home-files",
-        "files",
-        "input",
-        "clipboard",
-        "host-info",
-        "context",
-        "network",
-        "downloaded",
-        "decoded",
-    )
-)
-
-
-@dataclass(frozen=True)
-class Value:
-    """What is known of an expression."""
-
-    labels: frozenset[str] = frozenset()
-    text: str | None = None
-    origin: str = ""
-
-
-NOTHING = Value()
-
-
-def join(values: Iterable[Value], text: str | None = None) -> Value:
-    """All labels of `values` together."""
-    return Value(frozenset().union(*(v.labels for v in values)), text if text is None else text[:TEXT])
-
-
-@dataclass
-class Module:
-    """One file (or fence): its names, its functions, and what its global names hold."""
-
-    code: Code
-    tree: ast.Module
-    aliases: dict[str, str] = field(default_factory=dict)
-    functions: dict[str, ast.FunctionDef | ast.AsyncFunctionDef] = field(default_factory=dict)
-    names: dict[str, Value] = field(default_factory=dict)
-    attributes: dict[str, Value] = field(default_factory=dict)
-
-
-@dataclass
-class Frame:
-    """A function being read: its local names, what it returns, and the calls above it."""
-
-    module: Module
-    names: dict[str, Value]
-    stack: tuple[str, ...] = ()
-    returned: list[Value] = field(default_factory=list)
 
 
 def parse(text: str) -> ast.Module | None:
@@ -447,61 +388,3 @@ class Reader:
         code = frame.module.code
         line = getattr(node, "lineno", 1) + code.line - 1
         self.commands[Code("shell", text, code.path, line, code.weight)] = None
-
-
-@dataclass(frozen=True)
-class Call:
-    """A call of something that is not the skill's own."""
-
-    node: ast.Call
-    frame: Frame
-    name: str
-    method: str
-    receiver: Value
-    positional: list[Value]
-    keywords: dict[str, Value]
-
-    @property
-    def values(self) -> list[Value]:
-        return [*self.positional, *self.keywords.values()]
-
-    def argument(self, position: int, *names: str) -> Value:
-        """The argument at `position` or under one of `names`."""
-        for name in names:
-            if name in self.keywords:
-                return self.keywords[name]
-        return self.positional[position] if len(self.positional) > position else NOTHING
-
-
-_LINE_RULES = tuple(
-    (re.compile(pattern), what)
-    for pattern, what in (
-        (r"\b(?:exec|eval)\b.{0,80}\b(?:b64decode|decode\(|fromhex|decompress|unhexlify)", "decoded->exec"),
-        (r"\b(?:exec|eval)\b.{0,80}\b(?:urlopen|requests\.get|urllib)", "network->exec"),
-        (r"\b(?:urlopen|requests\.\w+|urllib2?\.)\b.{0,120}\bos\.environ\b(?!\[|\.get)", "environ->network"),
-        (r"\bdict\(os\.environ\)|os\.environ\.(?:copy|items)\(", "environ-read"),
-        (r"\bos\.set(?:e|re)?[ug]id\(\s*0", "setuid"),
-    )
-)
-
-
-def line_facts(code: Code) -> Iterator[Fact]:
-    """Facts by line, for Python that cannot be parsed (Python 2, fragments, files built to break a parser)."""
-    for number, line in enumerate(code.text.split("\n"), code.line):
-        line = line[:2000]
-        for pattern, what in _LINE_RULES:
-            if pattern.search(line):
-                yield Fact(what, "", code.path, number, weight=code.weight)
-        path = CREDENTIAL_PATH.search(line)
-        if path and re.search(r"\bopen\s*\(|\bread", line):
-            yield Fact("credential-read", path.group(), code.path, number, weight=code.weight)
-
-
-def is_home(text: str | None) -> bool:
-    """Whether a path is the home folder, the root, or a personal folder."""
-    return bool(text and HOME_ROOT.search(text.rstrip("*").rstrip("/") or "/"))
-
-
-def host(text: str | None) -> str:
-    """Host of a URL, of a bare host, or of the first word of an address pair."""
-    return host_of(text) or host_of(text.split()[0]) if text and text.split() else ""

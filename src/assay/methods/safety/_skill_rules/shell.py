@@ -1,20 +1,14 @@
 """Reading shell: pipelines of commands, what flows through them, and the deeds that need no flow.
 
-`bashlex` parses what it can; scripts that it cannot (arrays, `[[ =~ ]]`, other shells) are split into commands
-by tokens, line by line. Both ways end in the same list of pipelines.
+`shell_parse.py` makes pipelines of a script; here each command is asked what it takes, prints, sends and runs.
 """
 
 from __future__ import annotations
 
 import itertools
 import re
-import shlex
-from bisect import bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-
-import bashlex
-import bashlex.errors
 
 from .code import Code
 from .facts import (
@@ -28,11 +22,16 @@ from .facts import (
     env_label,
     host_of,
 )
+from .shell_deeds import DEEDS
+from .shell_parse import MAX_LINE, SUBSTITUTION, Command, pipelines
 
-MAX_PARSED = 30_000  # characters; bashlex is slow, longer scripts go by tokens
-MAX_LINE = 4_000
-MAX_LINES = 60_000  # of a script; the rest is not read
 NESTED = 3  # scripts inside strings inside scripts
+_VARIABLE = re.compile(r"\$\{?([A-Za-z_]\w*)(?::?[-=+?][^}]{0,200})?\}?")
+_UPLOADS = re.compile(
+    r"\s(?:-d|--data[\w-]*|-F|--form[\w-]*|-T|--upload-file|--post-data|--post-file|--json|--body-data"
+    r"|--body-file)(?:[\s=@]|$)"
+    r"|-X\s{0,2}(?:POST|PUT|PATCH)|--request[= ](?:POST|PUT)|--method[= ](?:POST|PUT)"
+)
 SENDERS = frozenset(
     [
         "curl",
@@ -66,13 +65,6 @@ _SENSITIVE_COMMAND = re.compile(
     r"|get-login-password|secret-tool lookup|pass show|op (?:read|item get)|vault (?:read|kv get)|cmdkey /list"
     r"|docker-credential"
 )
-_SUBSTITUTION = re.compile(r"\$\(((?:[^()]|\([^()]*\)){1,2000})\)|`([^`]{1,2000})`|<\(((?:[^()]|\([^()]*\)){1,2000})\)")
-_VARIABLE = re.compile(r"\$\{?([A-Za-z_]\w*)(?::?[-=+?][^}]{0,200})?\}?")
-_UPLOADS = re.compile(
-    r"\s(?:-d|--data[\w-]*|-F|--form[\w-]*|-T|--upload-file|--post-data|--post-file|--json|--body-data"
-    r"|--body-file)(?:[\s=@]|$)"
-    r"|-X\s{0,2}(?:POST|PUT|PATCH)|--request[= ](?:POST|PUT)|--method[= ](?:POST|PUT)"
-)
 _SHELL_OWN = frozenset(
     [
         "HOME",
@@ -93,21 +85,6 @@ _SHELL_OWN = frozenset(
         "OPTARG",
     ]
 )
-
-
-@dataclass
-class Command:
-    """One simple command: its words with quotes removed, and the targets of its redirections."""
-
-    words: list[str]
-    line: int
-    inputs: list[str] = field(default_factory=list)
-    outputs: list[str] = field(default_factory=list)
-    heredoc: str = ""
-
-    @property
-    def text(self) -> str:
-        return " ".join(self.words)
 
 
 @dataclass
@@ -372,7 +349,7 @@ class _Reader:
         if not word:
             return set()
         found: set[str] = set()
-        for match in _SUBSTITUTION.finditer(word):
+        for match in SUBSTITUTION.finditer(word):
             inner = next(g for g in match.groups() if g is not None)
             if self.depth < NESTED:
                 reader = _Reader(self.code, self.facts, self.others, self.state, self.depth + 1)
@@ -424,7 +401,7 @@ class _Reader:
             ) and CREDENTIAL_PATH.search(word):
                 self.fact("credential-read", word, line)
                 break
-        for pattern, what in _DEEDS:
+        for pattern, what in DEEDS:
             if pattern.search(text):
                 self.fact(what, text, line)
 
@@ -439,180 +416,3 @@ def _language_of(script: str, targets: list[str]) -> str:
         if any(t.endswith(suffix) for t in targets):
             return name
     return ""
-
-
-_DEEDS = tuple(
-    (re.compile(pattern), what)
-    for pattern, what in (
-        (r"^chmod\s.{0,40}(?:\b0?[2467]7[0-7][0-7]{2}\b|\bu\+s|\bg\+s|\b[2467][0-7]{3}\b)", "setuid"),
-        (r"^chmod\s.{0,20}(?:\b0?777\b|\b0?666\b|\ba\+rwx?|\bo\+w|\bugo\+rwx)", "chmod-open"),
-        (r"^chown\s.{0,20}\broot\b", "root-owner"),
-        (r"^(?:usermod|gpasswd|adduser)\b.{0,60}\b(?:sudo|wheel|docker|admin|root)\b", "admin-group"),
-        (r"/etc/sudoers|\bvisudo\b|NOPASSWD", "sudoers"),
-        (r"^(?:setcap|capsh)\b", "setcap"),
-        (
-            r"^(?:docker|podman)\s.{0,200}(?:--privileged|--cap-add|--pid[= ]host|-v\s*/:|--volume[= ]/:|docker\.sock)",
-            "privileged-container",
-        ),
-        (r"^(?:docker|podman)\s.{0,200}(?:-u|--user)[= ](?:0|root)\b", "root-container"),
-        (
-            r"--dangerously-skip-permissions|--yolo\b|--no-sandbox|bypassPermissions|--allow-all\b|--trust-all",
-            "skip-permissions",
-        ),
-        (r"\bset(?:enforce)\s+0|\bcsrutil disable|ufw disable|iptables -F|spctl --master-disable", "guard-off"),
-        (
-            r"^(?:pip3?|python3? -m pip|uv pip|uv|pipx|uvx)\b.{0,200}(?:git\+|https?://|--index-url"
-            r"|--extra-index-url|-i\s+http)",
-            "install-url",
-        ),
-        (
-            r"^(?:npm|pnpm|yarn|bun)\s+(?:install|i|add)\b.{0,200}(?:https?://|git\+|github:|\.tgz\b|--registry)",
-            "install-url",
-        ),
-        (r"^(?:npx|bunx|pnpm dlx|yarn dlx|uvx|pipx run|deno run)\b.{0,120}(?:https?://|git\+|github:)", "run-url"),
-        (r"^(?:git)\s+clone\b", "git-clone"),
-        (r"^crontab\b(?!\s+-l)|^systemctl\s+(?:--user\s+)?enable|^launchctl\s+load", "system-persist"),
-        (
-            r"^(?:cat|cp|tar|zip|less|head|tail|base64|xxd)\b.{0,200}(?:\.claude/projects|\.claude/history"
-            r"|chat_history|\.cursor/chats)",
-            "context-read",
-        ),
-        (r"\$(?:'\\x|\{IFS\}|IFS\b)|\\x[0-9a-f]{2}\\x[0-9a-f]{2}\\x", "shell-obfuscation"),
-        (
-            r"^printf\b.{0,40}(?:\\x[0-9a-fA-F]{2}){4}|^echo\s+-n?e\b.{0,40}(?:\\x[0-9a-fA-F]{2}){4}",
-            "shell-obfuscation",
-        ),
-        (
-            r"--no-verify-ssl|--insecure\b|^curl\b.{0,200}\s-\w*k\b|^wget\b.{0,200}--no-check-certificate"
-            r"|GIT_SSL_NO_VERIFY|--trusted-host",
-            "tls-off",
-        ),
-        (r"\$?RANDOM\b.{0,30}\|\s*eval", "shell-obfuscation"),
-    )
-)
-
-
-def pipelines(text: str, line: int = 1) -> Iterator[list[Command]]:
-    """The pipelines of a script, in order; a command's line is that of its file."""
-    if len(text) <= MAX_PARSED:
-        try:
-            trees = bashlex.parse(text)
-        except (
-            bashlex.errors.ParsingError,
-            NotImplementedError,
-            RecursionError,
-            AttributeError,
-            IndexError,
-            TypeError,
-            ValueError,
-            AssertionError,
-            KeyError,
-        ):
-            trees = None  # bashlex reports what it cannot read in many ways
-        if trees is not None:
-            for tree in trees:
-                yield from _from_tree(tree, text, line)
-            return
-    yield from _from_tokens(text, line)
-
-
-def _from_tree(node: bashlex.ast.node, text: str, line: int) -> Iterator[list[Command]]:
-    if node.kind == "pipeline":
-        simple = [p for p in node.parts if p.kind == "command"]
-        yield [_command(p, text, line) for p in simple]
-        for part in node.parts:
-            if part.kind not in ("command", "pipe", "reservedword"):
-                yield from _from_tree(part, text, line)
-    elif node.kind == "command":
-        yield [_command(node, text, line)]
-    else:
-        if node.kind == "for":
-            words = [p.word for p in node.parts if p.kind in ("reservedword", "word")]
-            yield [
-                Command(words[: words.index("do")] if "do" in words else words, line + text.count("\n", 0, node.pos[0]))
-            ]
-        for part in [*getattr(node, "list", []), *getattr(node, "parts", [])]:
-            if part.kind in (
-                "command",
-                "pipeline",
-                "list",
-                "compound",
-                "if",
-                "for",
-                "while",
-                "until",
-                "function",
-                "case",
-            ):
-                yield from _from_tree(part, text, line)
-
-
-def _command(node: bashlex.ast.node, text: str, line: int) -> Command:
-    command = Command([], line + text.count("\n", 0, node.pos[0]))
-    for part in node.parts:
-        if part.kind in ("word", "assignment"):
-            command.words.append(part.word)
-        elif part.kind == "redirect":
-            if getattr(part, "heredoc", None) is not None:
-                command.heredoc = part.heredoc.value
-            elif part.type in (">", ">>", "&>", ">|") and hasattr(part.output, "word"):
-                command.outputs.append(part.output.word)
-            elif part.type in ("<", "<<<") and hasattr(part.output, "word"):
-                command.inputs.append(part.output.word)
-    return command
-
-
-def _from_tokens(text: str, first_line: int) -> Iterator[list[Command]]:
-    lines = text.split("\n")[:MAX_LINES]
-    places: dict[str, list[int]] = {}  # of each line's text, so that the end of a heredoc is not searched for
-    for i, line in enumerate(lines):
-        places.setdefault(line.strip(), []).append(i)
-    number = 0
-    while number < len(lines):
-        start, line = number, lines[number][:MAX_LINE]
-        while line.endswith("\\") and number + 1 < len(lines):
-            number += 1
-            line = line[:-1] + " " + lines[number][:MAX_LINE]
-        heredoc = ""
-        marker = re.search(r"<<-?\s*(['\"]?)(\w+)\1", line)
-        if marker:
-            ends = places.get(marker.group(2), [])
-            later = bisect_right(ends, number)
-            if later < len(ends):
-                end = ends[later]
-                heredoc, number = "\n".join(lines[number + 1 : end]), end
-        number += 1
-        yield from _split(line[:MAX_LINE], first_line + start, heredoc)
-
-
-def _split(line: str, number: int, heredoc: str) -> Iterator[list[Command]]:
-    kept: list[str] = []  # substitutions are set aside so that their blanks and pipes do not split the line
-
-    def set_aside(match: re.Match[str]) -> str:
-        kept.append(match.group())
-        return f"\x01{len(kept) - 1}\x02"
-
-    line = _SUBSTITUTION.sub(set_aside, line)
-    lexer = shlex.shlex(line, posix=True, punctuation_chars="|;&<>")
-    lexer.whitespace_split = True
-    try:
-        tokens = list(lexer)
-    except ValueError:  # a quote that closes on another line
-        tokens = line.replace("'", " ").replace('"', " ").split()
-    pipeline = [Command([], number, heredoc=heredoc)]
-    redirect = ""
-    for token in tokens:
-        token = re.sub("\x01(\\d+)\x02", lambda m: kept[int(m.group(1))], token)
-        if token in ("|", "|&"):
-            pipeline.append(Command([], number))
-        elif set(token) <= set(";&") and token:
-            yield pipeline
-            pipeline = [Command([], number)]
-        elif set(token) <= set("<>&|") and token:
-            redirect = token
-        elif redirect:
-            (pipeline[-1].outputs if ">" in redirect else pipeline[-1].inputs).append(token)
-            redirect = ""
-        else:
-            pipeline[-1].words.append(token)
-    yield pipeline
