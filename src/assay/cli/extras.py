@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 EXTRA_OF = {
+    "PIL": "generation",
     "accelerate": "lm",
     "bandit": "safety",
     "bashlex": "safety",
