@@ -67,7 +67,7 @@ def test_halving_the_step_divides_the_error_as_the_order_of_the_solver_says(meth
     x1 = torch.ones(1, 1, dtype=torch.float64)
     errors = [
         abs(solve(lambda x, t, c: x * (3 * t)[:, None].cos(), x1, uniform(n), method=method).x0.item() - exact)
-        for n in (64, 128)
+        for n in (512, 1024)  # coarser steps are not yet in the regime of the order
         for exact in [math.exp(-math.sin(3) / 3)]
     ]
     assert math.log2(errors[0] / errors[1]) == pytest.approx(order, abs=0.15)

@@ -44,10 +44,16 @@ class _Queue:
 
 
 class Batcher:
-    """Runs requests on one model, whoever sends them, up to 64 side by side in one worker thread."""
+    """Runs requests on one model, whoever sends them, up to 64 side by side.
 
-    def __init__(self, model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast) -> None:
-        self.model, self.tokenizer = model, tokenizer
+    In one worker thread, so that the event loop stays free (`in_thread`), or in the event loop itself: then which
+    requests meet in a batch does not depend on time, also where several models answer in turn.
+    """
+
+    def __init__(
+        self, model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, *, in_thread: bool = True
+    ) -> None:
+        self.model, self.tokenizer, self.in_thread = model, tokenizer, in_thread
         self._queue: RunVar[_Queue] = RunVar(f"requests for model {id(self)}")
 
     async def reply(self, request: Request) -> Reply:
@@ -77,13 +83,18 @@ class Batcher:
                 await checkpoint()
             batch = queue.waiting[:BATCH_ROWS]  # they stay in the queue until served: this task may be cancelled
             requests = [ticket.request for ticket in batch]
-            replies = await anyio.to_thread.run_sync(decode, self.model, self.tokenizer, requests, limiter=queue.worker)
+            replies = await self._decode(requests, queue.worker)
             for ticket, reply in zip(batch, replies):
                 ticket.reply = reply
             queue.waiting = [ticket for ticket in queue.waiting if ticket.reply is None]
         finally:
             queue.busy = False
             queue.freed.set()
+
+    async def _decode(self, requests: list[Request], worker: anyio.CapacityLimiter) -> list[Reply]:
+        if not self.in_thread:
+            return decode(self.model, self.tokenizer, requests)
+        return await anyio.to_thread.run_sync(decode, self.model, self.tokenizer, requests, limiter=worker)
 
 
 class LocalSampler:
@@ -94,8 +105,10 @@ class LocalSampler:
     generated token, `<eos>` and stop text included, so it is as long as `tokens_out`.
     """
 
-    def __init__(self, model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, *, seed: int = 0) -> None:
-        self.batcher = Batcher(model, tokenizer)
+    def __init__(
+        self, model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, *, seed: int = 0, in_thread: bool = False
+    ) -> None:
+        self.batcher = Batcher(model, tokenizer, in_thread=in_thread)
         self.seed = seed
         self._visits: Counter[tuple[int, ...]] = Counter()
 

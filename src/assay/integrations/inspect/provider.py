@@ -55,7 +55,7 @@ class AssayModel(ModelAPI):
         super().__init__(model_name, base_url, api_key, [], config)
         if model_args:
             raise ValueError(f"model_args: got {sorted(model_args)}, but assay/{model_name} takes none")
-        self._local = LocalSampler(*load(model_name))
+        self._local = LocalSampler(*load(model_name), in_thread=True)
 
     async def generate(
         self,
