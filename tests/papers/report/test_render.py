@@ -50,12 +50,18 @@ def texts(draw: st.DrawFn) -> str:
     """A section's Markdown, with lines that look like structure and are none."""
     lines = draw(st.lists(PLAIN_LINES | TRAPS | st.just(""), min_size=1, max_size=7))
     lines = [line for i, line in enumerate(lines) if line or (i and lines[i - 1])]
-    lines = [line for i, line in enumerate(lines) if not (line.startswith("=") and _title_follows(lines[i + 1 :]))]
-    return "\n".join([draw(PLAIN_LINES), *lines, draw(PLAIN_LINES)])
+    return "\n".join([draw(PLAIN_LINES), *_without_ends(lines), draw(PLAIN_LINES)])
 
 
-def _title_follows(lines: list[str]) -> bool:
-    return next((line for line in lines if line), "").startswith("## ")
+def _without_ends(lines: list[str]) -> list[str]:
+    """The lines without those of `=` that a title follows: there an entry ends, by the grammar. From the last line
+    to the first, because taking one out may bring the title behind another."""
+    kept: list[str] = []
+    for line in reversed(lines):
+        following = next((later for later in kept if later), "")
+        if not (line.startswith("=") and following.startswith("## ")):
+            kept.insert(0, line)
+    return kept
 
 
 @st.composite
