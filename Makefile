@@ -7,7 +7,7 @@ OUT := out
 export OMP_NUM_THREADS ?= 1
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: setup demo test test-slow lint types bench bench-stats docs index clean
+.PHONY: setup demo test test-slow lint tools bench bench-stats docs clean
 
 # The CPU build of torch is installed by itself first, so that nothing pulls in a larger one.
 $(BIN)/python:
@@ -33,13 +33,20 @@ test: setup lint
 test-slow: setup
 	$(BIN)/python -m pytest -q -m slow
 
+# System programs that some tests and trials use; without them those are skipped and say so. Needs root.
+tools:
+	apt-get install -y bubblewrap shellcheck
+	$(PYTHON) -m venv $(HOME)/.semgrep
+	$(HOME)/.semgrep/bin/pip install --quiet semgrep
+	ln -sf $(HOME)/.semgrep/bin/semgrep $(HOME)/.semgrep/bin/pysemgrep /usr/local/bin/
+
 lint: setup
 	$(BIN)/ruff check src tests examples benchmarks
 	$(BIN)/mypy src/assay/engine src/assay/papers src/assay/models
 	$(BIN)/lint-imports --no-cache
 
 bench: setup
-	$(BIN)/python benchmarks/overhead.py
+	$(BIN)/python -m pytest -q -s tests/engine/test_overhead.py
 
 bench-stats: setup
 	$(BIN)/python benchmarks/stats.py

@@ -15,7 +15,7 @@ from assay.errors import AssayError, UserError
 # name -> what it does; the module is assay.cli.NAME. Grouped by the three questions Assay answers.
 COMMANDS: dict[str, dict[str, str]] = {
     "read": {
-        "papers": "list, search and show the papers and their claims",
+        "papers": "list, search and show papers and claims; read and check daily reports",
     },
     "test": {
         "run": "try claims on this machine: baseline, placebo, method, paired seeds",

@@ -13,6 +13,7 @@ _PROGRAMS = {
     "chromium": (("chromium", "chromium-browser", "google-chrome"), "run `playwright install chromium`"),
     "espeak-ng": (("espeak-ng",), "install the system package espeak-ng"),
     "semgrep": (("semgrep",), "run `pip install semgrep`"),
+    "shellcheck": (("shellcheck",), "install the system package shellcheck"),
     "git": (("git",), "install the system package git"),
 }
 
