@@ -15,6 +15,7 @@ from assay.errors import UserError
 from assay.papers.catalogue import export, store, user
 from assay.papers.catalogue.record import Kind, Paper, to_json
 from assay.papers.report import Report, canonical, check, parse_file, render
+from assay.places import default_catalogue
 
 VERDICTS = ("holds", "fails", "inconclusive", "untried")
 
@@ -112,7 +113,7 @@ def show_one(arguments: argparse.Namespace) -> int:
             against = f", {figure.versus or 'before'}: {figure.baseline:g}" if figure.baseline is not None else ""
             setting = f" ({figure.setting})" if figure.setting else ""
             print(f"      {figure.quantity} {figure.value:g} {figure.unit}{against}{setting}")
-    if paper.origin == "user" and (entry := user.UserCatalogue(user.default_path()).entry(paper.id)):
+    if paper.origin == "user" and (entry := user.UserCatalogue(default_catalogue()).entry(paper.id)):
         print(f"\n{entry.strip().rstrip('=').rstrip()}")
     print(f"\n{stands.sentence()}")
     return 0
@@ -194,7 +195,7 @@ def run_import(arguments: argparse.Namespace) -> int:
     for path, report in reports:
         if report.date is None:
             raise UserError(f"{path}: no date; a report begins with a line **Date**: YYYY-MM-DD")
-    own = user.UserCatalogue(user.default_path())
+    own = user.UserCatalogue(default_catalogue())
     for path, report in reports:
         done = own.add(report)
         left_out = f", {done.left_out} left out (failed, or no paper's link)" if done.left_out else ""
@@ -210,7 +211,7 @@ def run_render(arguments: argparse.Namespace) -> int:
 
 def catalogue() -> tuple[Paper, ...]:
     """The packaged papers with the user's own laid over them."""
-    own = user.UserCatalogue(user.default_path()).papers()
+    own = user.UserCatalogue(default_catalogue()).papers()
     return user.merged(store.packaged(), own) if own else store.packaged()
 
 

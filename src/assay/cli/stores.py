@@ -18,7 +18,7 @@ def add_store(parser: argparse.ArgumentParser) -> None:
 
 def store_path(arguments: argparse.Namespace) -> Path:
     """The file named by `--store`, `$ASSAY_STORE` or the data folder."""
-    from assay.engine.places import default_store
+    from assay.places import default_store
 
     chosen: Path | None = arguments.store
     return chosen.expanduser() if chosen else default_store()

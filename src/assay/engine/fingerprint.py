@@ -16,7 +16,7 @@ from typing import Any
 
 # The engine runs what is tried and is no part of it: a change here does not make stored units stale. What a key
 # or a digest is made of is versioned instead (units.KEY_FORM).
-_NOT_TRIED = ("assay.engine", "assay.errors", "assay.cli", "assay.papers")
+_NOT_TRIED = ("assay.engine", "assay.errors", "assay.places", "assay.cli", "assay.papers")
 
 
 # --- code ------------------------------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from pathlib import Path
 import psutil
 
 from assay import __version__
-from assay.engine.places import cache_root
+from assay.places import cache_root
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import os
 import shutil
 from pathlib import Path
 
-from assay.engine.places import cache_root
+from assay.places import cache_root
 
 _PROGRAMS = {
     "chromium": (("chromium", "chromium-browser", "google-chrome"), "run `playwright install chromium`"),

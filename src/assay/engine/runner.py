@@ -25,7 +25,6 @@ from assay.engine.options import (
     prepare_assets,
     worker_count,
 )
-from assay.engine.places import cache_root
 from assay.engine.pool import Pool
 from assay.engine.progress import Progress, Silent, Together
 from assay.engine.result import Result
@@ -35,6 +34,7 @@ from assay.engine.store import Store
 from assay.engine.trial import Measures, Trial, UnitResult, Verdict
 from assay.engine.units import FIXTURE, Plan, plan
 from assay.engine.worker import perform
+from assay.places import cache_root
 
 __all__ = ["RunOptions", "dry_run", "run", "run_trials"]
 

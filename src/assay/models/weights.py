@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from assay.errors import UserError
 from assay.models.nano import SIZES
+from assay.places import cache_root
 
 if TYPE_CHECKING:
     from transformers import LlamaForCausalLM
@@ -62,13 +62,6 @@ def cached(name: str) -> Path:
 
     key = hashlib.sha256(json.dumps(asdict(RECIPES[name]), sort_keys=True).encode()).hexdigest()[:16]
     return cache_root() / "models" / f"{name}-{key}"
-
-
-def cache_root() -> Path:
-    """The folder for everything that can be made again."""
-    if given := os.environ.get("ASSAY_CACHE"):
-        return Path(given).expanduser()
-    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "assay"
 
 
 def recipe(name: str) -> dict[str, Any]:

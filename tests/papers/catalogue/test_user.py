@@ -11,8 +11,9 @@ import pytest
 from assay.errors import UserError
 from assay.papers.catalogue.record import from_json, to_json
 from assay.papers.catalogue.store import find, packaged, select
-from assay.papers.catalogue.user import UserCatalogue, default_path, merged, record_of
+from assay.papers.catalogue.user import UserCatalogue, merged, record_of
 from assay.papers.report import parse
+from assay.places import default_catalogue
 
 SAMPLE = (Path(__file__).parents[1] / "report" / "every_style.md").read_bytes().decode()
 KNOWN = "2601.08521"
@@ -113,10 +114,10 @@ def test_a_long_contribution_is_cut_and_a_link_without_id_is_no_record():
 
 def test_the_file_lies_where_the_environment_says(monkeypatch):
     monkeypatch.setenv("ASSAY_CATALOGUE", "/somewhere/c.sqlite")
-    assert default_path() == Path("/somewhere/c.sqlite")
+    assert default_catalogue() == Path("/somewhere/c.sqlite")
     monkeypatch.delenv("ASSAY_CATALOGUE")
     monkeypatch.setenv("XDG_DATA_HOME", "/data")
-    assert default_path() == Path("/data/assay/catalogue.sqlite")
+    assert default_catalogue() == Path("/data/assay/catalogue.sqlite")
 
 
 @pytest.mark.parametrize(

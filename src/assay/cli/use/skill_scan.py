@@ -58,9 +58,9 @@ def run_scan(arguments: argparse.Namespace) -> int:
     from dataclasses import replace
     from datetime import UTC, datetime
 
-    from assay.engine.places import cache_root
     from assay.methods.safety._skill_rules import RULES, select_rules
     from assay.methods.safety.skill_scan import scan
+    from assay.places import cache_root
 
     started = datetime.now(UTC).isoformat(timespec="seconds")
     old = _read_baseline(arguments.baseline) if arguments.baseline else None

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import sqlite3
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -34,13 +33,6 @@ class Imported:
     new: int
     updated: int
     left_out: int
-
-
-def default_path() -> Path:
-    """`$ASSAY_CATALOGUE`, else `$XDG_DATA_HOME/assay/catalogue.sqlite`, else under `~/.local/share`."""
-    if given := os.environ.get("ASSAY_CATALOGUE"):
-        return Path(given).expanduser()
-    return Path(os.environ.get("XDG_DATA_HOME") or "~/.local/share").expanduser() / "assay" / "catalogue.sqlite"
 
 
 def merged(packaged: Iterable[Paper], own: Iterable[Paper]) -> tuple[Paper, ...]:
