@@ -25,7 +25,7 @@ COMMANDS: dict[str, dict[str, str]] = {
         "plot": "the estimation plot of a trial as PNG or SVG",
         "report": "one self-contained HTML page of the scoreboard",
         "trials": "list, show and check the trials",
-        "store": "look into the results store, export it",
+        "store": "look into the results store; check, merge and export it",
     },
     "use": {
         "use": "a paper's own job on your data: `assay use --list`",

@@ -124,6 +124,8 @@ def _print_results(results: list[Result], options: RunOptions) -> None:
             which = f"{first.arm}, seed {first.seed}: {first.status}: {reason}"
             print(f"\n{len(result.failed)} units failed; the first: {which}")
             print(f"the whole of it: assay status --log {first.unit_key[:12]}")
+        if result.failure:
+            print(f"\n{result.failure}")
         if result.interrupted:
             done = sum(u.status == "ok" for u in result.arms)
             print(f"\ninterrupted, {done} units are stored; continue with: {options.command}")

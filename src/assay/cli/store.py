@@ -1,4 +1,4 @@
-"""`assay store`: look into the results store, export it."""
+"""`assay store`: look into the results store, check, merge and export it."""
 
 from __future__ import annotations
 
@@ -22,6 +22,31 @@ def configure(parser: argparse.ArgumentParser) -> None:
     export.add_argument("--format", choices=("parquet", "csv", "json"), default="parquet")
     add_store(export)
     export.set_defaults(run=run_export)
+
+
+    checking = verbs.add_parser("check", help="look for what is wrong: damaged journals, odd keys, unknown trials")
+    add_store(checking)
+    checking.set_defaults(run=run_check)
+    merging = verbs.add_parser("merge", help="take in every row of another store that this one lacks")
+    merging.add_argument("other", type=Path)
+    add_store(merging)
+    merging.set_defaults(run=run_merge)
+
+
+def run_check(arguments: argparse.Namespace) -> int:
+    from assay.engine.transfer import check
+
+    found = check(open_store(arguments))
+    print("\n".join(found) if found else "nothing wrong")
+    return 1 if found else 0
+
+
+def run_merge(arguments: argparse.Namespace) -> int:
+    from assay.engine.transfer import merge
+
+    new = merge(open_store(arguments, must_exist=False), arguments.other)
+    print("new rows: " + ", ".join(f"{table} {count}" for table, count in new.items()))
+    return 0
 
 
 def show_info(arguments: argparse.Namespace) -> int:
