@@ -62,8 +62,9 @@ def estimation_plot(name: str, trial: Trial, values: Values, verdict: Verdict, p
     _draw_pairs(left, trial, values, arms, seeds)
     _draw_differences(right, trial, differences(trial, values, seeds))
     figure.suptitle("\n".join(textwrap.wrap(trial.claim, 100)), fontsize=10.5, color=INK)
+    said = f"{name}: {verdict.outcome} ({verdict.reason}), {len(seeds)} seeds, p = {verdict.p:.2g}"
     figure.supxlabel(
-        f"{name}: {verdict.outcome} ({verdict.reason}), {len(seeds)} seeds, p = {verdict.p:.2g}",
+        "\n".join(textwrap.wrap(said, 110)),
         fontsize=10,
         color=OUTCOME_COLOURS.get(verdict.outcome, INK),
     )

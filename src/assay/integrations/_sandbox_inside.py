@@ -288,14 +288,12 @@ class Box:
 
     def wipe(self) -> None:
         """Empty what can be written. If the code left what cannot be removed, end: the parent starts a new sandbox."""
-        import shutil  # here, because a single run never wipes and should start fast
-
+        mounted = watch.mount_points() if self.alone else []
         for place in (kernel.FOLDER, kernel.SCRATCH, kernel.SHARED) if self.alone else (self.folder,):
-            for entry in os.scandir(place):
-                try:
-                    shutil.rmtree(entry.path) if entry.is_dir(follow_symlinks=False) else os.remove(entry.path)
-                except (OSError, RecursionError):
-                    os._exit(3)
+            try:
+                _empty(place, mounted)
+            except (OSError, RecursionError):
+                os._exit(3)
 
     def left(self, given: dict[str, bytes]) -> tuple[dict[str, bytes], str | None]:
         """The regular files that the code wrote or changed, and what is wrong with them as a whole."""
@@ -310,3 +308,19 @@ class Box:
                 return {}, f"files: more than {wire.FILES_LIMIT >> 20} MB or {wire.FILES_COUNT_LIMIT} files left"
             found[name] = content
         return found, None
+
+
+def _empty(folder: str, mounted: list[str]) -> None:
+    """Remove everything in a folder but what is mounted there, and the folders that lead to it."""
+    import shutil  # here, because a single run never wipes and should start fast
+
+    for entry in os.scandir(folder):
+        if entry.path in mounted:
+            continue
+        if not entry.is_dir(follow_symlinks=False):
+            os.remove(entry.path)
+        elif any(point.startswith(f"{entry.path}/") for point in mounted):
+            if os.access(entry.path, os.W_OK):  # where the code cannot write, it has left nothing
+                _empty(entry.path, mounted)
+        else:
+            shutil.rmtree(entry.path)

@@ -43,6 +43,13 @@ def entries(folder: str, deep: int) -> Iterator[tuple[str, os.stat_result]]:
                     yield name, status
 
 
+def mount_points() -> list[str]:
+    """Where anything is mounted in this view; an interpreter that lies under a scratch folder is shown there so."""
+    with open("/proc/self/mountinfo", "rb") as file:
+        fields = [line.split()[4] for line in file]
+    return [os.fsdecode(name.decode("unicode_escape").encode("latin-1")) for name in fields]
+
+
 def content(name: str, most: int) -> bytes | None:
     """At most `most` bytes of a regular file; None for anything else, for what cannot be read or has no UTF-8 name."""
     try:
