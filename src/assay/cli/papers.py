@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import get_args
 
+from assay.cli.files import replacing
 from assay.cli.stores import add_store
 from assay.errors import UserError
 from assay.papers.catalogue import export, store, user
@@ -249,13 +249,8 @@ def _write(text: str, path: Path | None) -> None:
         sys.stdout.buffer.write(text.encode())
         sys.stdout.buffer.flush()
         return
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
+    with replacing(path) as part:
         part.write_bytes(text.encode())
-        part.replace(path)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise UserError(f"{path} cannot be written: {error.strerror}") from error
 
 
 def _print(papers: Sequence[Paper], as_json: bool) -> int:

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from assay.cli.files import replacing
 from assay.cli.stores import add_store, open_store
 from assay.errors import UserError
 
@@ -24,8 +25,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    import os
-
     from assay.engine import registry
     from assay.engine.page import report
     from assay.engine.scoreboard import scoreboard
@@ -37,9 +36,8 @@ def run(arguments: argparse.Namespace) -> int:
     if not board:
         raise UserError("none of these trials has a full run in the store: assay run NAME")
     page = report(sections(board, store))
-    part = arguments.out.with_name(f".{arguments.out.name}.{os.getpid()}.part")
-    part.write_text(page, "utf-8")
-    part.replace(arguments.out)
+    with replacing(arguments.out) as part:
+        part.write_text(page, "utf-8")
     for note in notes:
         print(f"note: {note}")
     print(f"wrote {arguments.out} ({len(board)} trials, {len(page) / 1e6:.2f} MB)")

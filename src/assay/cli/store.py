@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import os
 from pathlib import Path
 
+from assay.cli.files import replacing
 from assay.cli.stores import add_store, open_store
 from assay.cli.words import rows
 
@@ -58,14 +58,11 @@ def show_info(arguments: argparse.Namespace) -> int:
 
 
 def run_export(arguments: argparse.Namespace) -> int:
-    """Each file is written under a temporary name and renamed, so that none is ever half there."""
     store = open_store(arguments)
     arguments.folder.mkdir(parents=True, exist_ok=True)
     for table in TABLES:
-        path = arguments.folder / f"{table}.{arguments.format}"
-        part = path.with_name(f".{path.name}.{os.getpid()}.part")
-        target = str(part).replace("'", "''")
-        store.query(f"COPY {table} TO '{target}' (FORMAT {arguments.format})")
-        part.replace(path)
+        with replacing(arguments.folder / f"{table}.{arguments.format}") as part:
+            target = str(part).replace("'", "''")
+            store.query(f"COPY {table} TO '{target}' (FORMAT {arguments.format})")
     print(f"wrote {len(TABLES)} tables to {arguments.folder}")
     return 0

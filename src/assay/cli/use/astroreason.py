@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 import csv
 import json
-import os
 from pathlib import Path
 from typing import Any
 
+from assay.cli.files import replacing
 from assay.errors import UserError
 
 FAMILIES = ("satnet", "revisit", "regional", "stereo", "latency")
@@ -148,6 +148,5 @@ def _print_metrics(metrics: Any) -> None:
 
 
 def _write(path: Path, data: Any) -> None:
-    fresh = path.with_name(path.name + ".new")
-    fresh.write_text(json.dumps(data, indent=1), "utf-8")
-    os.replace(fresh, path)
+    with replacing(path) as part:
+        part.write_text(json.dumps(data, indent=1), "utf-8")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 from pathlib import Path
 from typing import Any
 
+from assay.cli.files import replacing
 from assay.errors import UserError
 
 
@@ -127,7 +127,6 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
 
 
 def write_lines(path: Path, rows: list[dict[str, Any]]) -> None:
-    """Write JSONL under a temporary name and rename it, so that no half-written file is left."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    part.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), "utf-8")
-    part.replace(path)
+    """Write JSONL, a row a line."""
+    with replacing(path) as part:
+        part.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), "utf-8")

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from assay.cli.files import replacing
 from assay.errors import UserError
 
 if TYPE_CHECKING:
@@ -137,9 +137,8 @@ def _write(text: str, output: Path | None) -> None:
         return
     if not output.parent.is_dir():
         raise UserError(f"no such folder: {output.parent}")
-    part = output.with_name(f".{output.name}.{os.getpid()}.part")
-    part.write_text(text, encoding="utf-8")
-    os.replace(part, output)
+    with replacing(output) as part:
+        part.write_text(text, encoding="utf-8")
 
 
 def _exit_code(report: Report, arguments: argparse.Namespace) -> int:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 import csv
 import json
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from assay.cli.files import replacing
 from assay.errors import UserError
 
 if TYPE_CHECKING:
@@ -165,12 +165,8 @@ def write_png(curve: Sequence[VarianceEstimate], split: float, out: Path) -> Pat
 
 def _in_one_piece(path: Path, write: Callable[[Path], None]) -> Path:
     """Write under a temporary name beside the path, then rename."""
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    try:
+    with replacing(path) as part:
         write(part)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
     return path
 
 
