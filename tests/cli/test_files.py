@@ -24,5 +24,6 @@ def test_a_failure_leaves_what_was_there_and_nothing_else(tmp_path):
 
 
 def test_a_folder_that_is_not_there_is_named(tmp_path):
-    with pytest.raises(UserError, match=r"none/a\.txt cannot be written"), replacing(tmp_path / "none" / "a.txt") as part:
+    path = tmp_path / "none" / "a.txt"
+    with pytest.raises(UserError, match=r"none/a\.txt cannot be written"), replacing(path) as part:
         part.write_text("x")
