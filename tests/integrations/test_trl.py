@@ -10,8 +10,9 @@ pytest.importorskip("trl")
 from datasets import Dataset
 from trl import GRPOConfig
 
-from assay.integrations.trl import AdvantageGRPOTrainer
+from assay.integrations.trl import AdvantageGRPOTrainer, run_grpo, turns
 from assay.methods.post_training.hadw import HADW, DifficultyAnchor
+from assay.methods.post_training.losses import ClippedLoss, ReinforceLoss
 from assay.methods.post_training.pipeline import GroupNormalised, Pipeline
 from assay.models.nano import tiny_llama
 from assay.models.tokenizer import build
@@ -167,3 +168,96 @@ def test_reference_log_probabilities_need_a_reference_model(tmp_path):
     needy = Recorded(GroupNormalised(), needs=frozenset({"ref_logprobs"}))
     with pytest.raises(ValueError, match=r"needs a reference model: set GRPOConfig\(beta=1e-12\)"):
         trainer(tmp_path, needy)
+
+
+def test_the_clipped_loss_gives_trls_own_loss_and_gradient(tmp_path):
+    for settings, loss in (
+        ({"loss_type": "grpo"}, ClippedLoss()),
+        ({"loss_type": "bnpo"}, ClippedLoss(reduce="token")),
+        ({"loss_type": "grpo", "importance_sampling_level": "sequence"}, ClippedLoss(level="sequence")),
+    ):
+        made = trainer(tmp_path, GroupNormalised(), **settings)
+        made.model.train()
+        made.current_gradient_accumulation_steps = 1
+        inputs = made._prepare_inputs(list(made.train_dataset)[:2] * 4)
+        inputs["old_per_token_logps"] = -torch.rand(inputs["completion_ids"].shape)
+        made.token_loss = None
+        theirs = made._compute_loss(made.model, inputs)
+        made.token_loss = loss
+        ours = made._compute_loss(made.model, inputs)
+        torch.testing.assert_close(ours, theirs)
+        assert made._metrics["train"]["clipped_share"]
+
+
+def test_a_run_learns_the_reward_and_leaves_the_given_model_alone():
+    model, tokenizer = tiny_llama(hidden=32, layers=1, heads=2, mlp=64), build()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    run = run_grpo(
+        model,
+        tokenizer,
+        [{"prompt": f"{i}: "} for i in range(8)],
+        digits,
+        advantage=GroupNormalised(),
+        loss=ReinforceLoss(),
+        steps=20,
+        seed=1,
+        rollouts=8,
+        batch=32,
+        max_tokens=4,
+        learning_rate=1e-2,
+    )
+    rewards = [step["reward"] for step in run.log if "reward" in step]
+    assert len(rewards) == 20
+    assert sum(rewards[-5:]) > sum(rewards[:5]) + 0.5
+    assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
+    assert "policy_drift" in run.log[0]
+
+
+def test_two_runs_of_one_seed_are_equal():
+    model, tokenizer = tiny_llama(hidden=16, layers=1, heads=2, mlp=32), build()
+    rows = [{"prompt": f"{i}: "} for i in range(4)]
+    logs = [
+        run_grpo(
+            model,
+            tokenizer,
+            rows,
+            digits,
+            advantage=GroupNormalised(),
+            steps=2,
+            seed=5,
+            rollouts=4,
+            batch=8,
+            max_tokens=4,
+        ).log
+        for _ in range(2)
+    ]
+    assert [step.get("reward") for step in logs[0]] == [step.get("reward") for step in logs[1]]
+
+
+def test_annotate_fills_the_batch_before_the_estimator(tmp_path):
+    recorded = Recorded(GroupNormalised(by=("group", "cluster")))
+    made = trainer(tmp_path, recorded)
+    made.annotate = lambda batch: batch.replace(cluster=torch.arange(len(batch)) % 2)
+    made.train()
+    assert recorded.batches[0].cluster.tolist() == [0, 1] * 4
+
+
+def test_each_run_of_trained_tokens_is_a_turn():
+    mask = torch.tensor([[1, 1, 0, 1, 0, 0], [0, 1, 0, 0, 1, 1]], dtype=torch.bool)
+    assert turns(mask).tolist() == [[0, 0, -1, 1, -1, -1], [-1, 0, -1, -1, 1, 1]]
+
+
+def test_a_loss_that_reads_the_reference_asks_for_one(tmp_path):
+    class WithReference(ReinforceLoss):
+        needs = frozenset({"ref_logprobs"})
+
+    with pytest.raises(ValueError, match="needs a reference model"):
+        AdvantageGRPOTrainer(
+            tiny_llama(hidden=16, layers=1, heads=2, mlp=32),
+            digits,
+            GRPOConfig(output_dir=str(tmp_path), use_cpu=True, report_to=[], per_device_train_batch_size=8),
+            train_dataset=Dataset.from_dict({"prompt": ["a", "b"]}),
+            processing_class=build(),
+            advantage=GroupNormalised(),
+            loss=WithReference(),
+        )

@@ -6,7 +6,12 @@
 Generation, loss, logging and checkpoints are TRL's own, at TRL's own defaults; GSPO is then
 `GRPOConfig(importance_sampling_level="sequence")`, DAPO `GRPOConfig(loss_type="dapo")`. Needs trl 1.16.
 
+`annotate` is called with each batch before the estimator, to fill what a judge or an environment knows (a cluster, a
+turn's reward); `loss` is a `TokenLoss` in place of TRL's own. `run_grpo` is a short run with the settings of a trial.
+
 Details that matter
+- Where the estimator needs `turn`, the k-th run of trained tokens of a completion is turn k: tool output lies between.
+- With `loss`, TRL's own KL term, loss_type and clipping do not apply; its generation, batching and logging do.
 - The estimator sees every process's rows, so that groups are whole and a memory is the same everywhere.
 - `scale_rewards` and `multi_objective_aggregation` are decided by the estimator: they must stay at TRL's defaults.
 - An evaluation batch is weighted like any other but leaves the estimator's memory as it was.
@@ -16,21 +21,30 @@ Details that matter
 
 from __future__ import annotations
 
+import copy
 import json
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from accelerate.utils import gather_object
+from datasets import Dataset
 from torch import Tensor
+from transformers import PrinterCallback
+from transformers.utils import logging as transformers_logging
 from trl import GRPOConfig, GRPOTrainer
 from trl import __version__ as trl_version
 
 from assay.methods.post_training.batch import RolloutBatch
-from assay.methods.post_training.pipeline import AdvantageEstimator, Stateful
+from assay.methods.post_training.losses import TokenLoss
+from assay.methods.post_training.pipeline import AdvantageEstimator, RewardFunction, Stateful
 
-HOOKS = ("_calculate_rewards", "_generate_and_score_completions", "_get_per_token_logps_and_entropies")
+Annotate = Callable[[RolloutBatch], RolloutBatch]
+
+HOOKS = ("_calculate_rewards", "_generate_and_score_completions", "_get_per_token_logps_and_entropies", "_compute_loss")
 ROW_COLUMNS = ("agent", "trajectory", "key", "cluster")  # dataset columns that are read into the batch
 LOGPROBS = {"ref_logprobs": "ref_per_token_logps", "rollout_logprobs": "sampling_per_token_logps"}
 STATE_FILE = "advantage.json"
@@ -47,7 +61,8 @@ class _Scored:
 
 
 class AdvantageGRPOTrainer(GRPOTrainer):
-    """`trl.GRPOTrainer` with one more argument, `advantage`: an estimator from RolloutBatch to (B,) or (B, T).
+    """`trl.GRPOTrainer` with `advantage`, an estimator from RolloutBatch to (B,) or (B, T), and at wish `annotate`
+    and `loss`.
 
     Integer dataset columns named agent, trajectory, key or cluster are read into the batch.
     Raises ValueError at construction where TRL's settings contradict the estimator, RuntimeError for another trl.
@@ -60,12 +75,14 @@ class AdvantageGRPOTrainer(GRPOTrainer):
         args: GRPOConfig | None = None,
         *,
         advantage: AdvantageEstimator,
+        annotate: Annotate | None = None,
+        loss: TokenLoss | None = None,
         **own: Any,
     ) -> None:
         _check_trl()
         super().__init__(model, reward_funcs, args, **own)  # TRL's own arguments, whichever this release has
-        _check_settings(self.args, advantage)
-        self.advantage = advantage
+        _check_settings(self.args, advantage, loss)
+        self.advantage, self.annotate, self.token_loss = advantage, annotate, loss
         self._scored: _Scored | None = None
 
     def _calculate_rewards(self, inputs: Any, prompts: Any, completions: Any, completion_ids_list: Any) -> Tensor:
@@ -76,6 +93,8 @@ class AdvantageGRPOTrainer(GRPOTrainer):
     def _generate_and_score_completions(self, inputs: Any) -> dict[str, Any]:
         out = super()._generate_and_score_completions(inputs)
         batch = self._rollout_batch(out)
+        if self.annotate is not None:
+            batch = self.annotate(batch)
         memory = self.advantage.state_dict() if isinstance(self.advantage, Stateful) else None
         advantages = self.advantage(batch)
         if memory is not None and not self.model.training:
@@ -86,6 +105,27 @@ class AdvantageGRPOTrainer(GRPOTrainer):
         advantages = advantages[mine] if advantages.dim() == 1 else advantages[mine, :tokens]
         out["advantages"] = advantages.to(out["advantages"].dtype)
         return out
+
+    def _compute_loss(self, model: Any, inputs: dict[str, Any]) -> Tensor:
+        if self.token_loss is None:
+            return super()._compute_loss(model, inputs)
+        mask = inputs["completion_mask"] * inputs["tool_mask"] if "tool_mask" in inputs else inputs["completion_mask"]
+        ids = torch.cat([inputs["prompt_ids"], inputs["completion_ids"]], dim=1)
+        seen = torch.cat([inputs["prompt_mask"], inputs["completion_mask"]], dim=1)
+        logprobs = self._get_per_token_logps_and_entropies(model, ids, seen, inputs["completion_ids"].size(1))[0]
+        old = inputs.get("old_per_token_logps")
+        loss, figures = self.token_loss(
+            logprobs,
+            logprobs.detach() if old is None else old,
+            inputs["advantages"],
+            mask.bool(),
+            ref_logprobs=inputs.get("ref_per_token_logps"),
+            rollout_logprobs=inputs.get("sampling_per_token_logps"),
+        )
+        mode = "train" if self.model.training else "eval"
+        for name, value in figures.items():
+            self._metrics[mode][name].append(self.accelerator.gather(torch.tensor(value)).nanmean().item())
+        return loss / (self.current_gradient_accumulation_steps if mode == "train" else 1)
 
     def _rollout_batch(self, out: dict[str, Any]) -> RolloutBatch:
         """The rows of all processes, in TRL's order: the rollouts of a prompt are neighbours."""
@@ -98,6 +138,8 @@ class AdvantageGRPOTrainer(GRPOTrainer):
         mask = self._gathered(mask.bool())
         mask[:, 0] |= ~mask.any(dim=1)  # TRL blanks cut-off completions whole; its own mask keeps them out of the loss
         fields = {name: self._gathered(out[key]) for name, key in LOGPROBS.items() if key in out}
+        if "turn" in self.advantage.needs:
+            fields["turn"] = turns(mask)
         if "logprobs" in self.advantage.needs:
             fields["logprobs"] = self._gathered(self._old_logprobs(out))
         for name in ROW_COLUMNS:
@@ -150,7 +192,14 @@ def _check_trl() -> None:
         raise RuntimeError(f"trl {trl_version} has no GRPOTrainer.{missing[0]}: this adapter wants trl>=1.16,<1.17")
 
 
-def _check_settings(args: GRPOConfig, advantage: AdvantageEstimator) -> None:
+def turns(mask: Tensor) -> Tensor:
+    """(B, T) bool to (B, T) long: k on the k-th run of True in a row, counted from 0, and -1 on False."""
+    begins = mask.clone()
+    begins[:, 1:] &= ~mask[:, :-1]
+    return (begins.cumsum(dim=1) - 1).masked_fill(~mask, -1)
+
+
+def _check_settings(args: GRPOConfig, advantage: AdvantageEstimator, loss: TokenLoss | None) -> None:
     if args.scale_rewards != "group":
         raise ValueError(
             f"args.scale_rewards: got {args.scale_rewards!r}; the estimator scales here: "
@@ -161,10 +210,95 @@ def _check_settings(args: GRPOConfig, advantage: AdvantageEstimator) -> None:
             f"args.multi_objective_aggregation: got {args.multi_objective_aggregation!r}, wanted 'sum_then_normalize': "
             "the estimator is given the weighted sum of the rewards"
         )
-    if "ref_logprobs" in advantage.needs and args.beta == 0:
-        raise ValueError(f"{type(advantage).__name__} needs a reference model: set GRPOConfig(beta=1e-12)")
+    for reader in (advantage, loss):
+        if reader is not None and "ref_logprobs" in reader.needs and args.beta == 0:
+            raise ValueError(f"{type(reader).__name__} needs a reference model: set GRPOConfig(beta=1e-12)")
 
 
 def _text(message: Any) -> str:
     """A prompt or completion as text: conversations by their contents, one line a message."""
     return message if isinstance(message, str) else "\n".join(str(turn["content"]) for turn in message)
+
+
+@dataclass(frozen=True)
+class GRPORun:
+    """What a run left: the trained model, and one dict a step of TRL's own log (reward, completions/mean_length …)."""
+
+    model: Any
+    log: list[dict[str, float]]
+
+
+def run_grpo(
+    model: Any,
+    tokenizer: Any,
+    rows: Sequence[Mapping[str, Any]],
+    reward: RewardFunction,
+    *,
+    advantage: AdvantageEstimator,
+    steps: int,
+    seed: int,
+    rollouts: int = 8,
+    batch: int = 64,
+    max_tokens: int = 48,
+    learning_rate: float = 3e-4,
+    temperature: float = 1.0,
+    beta: float = 0.0,
+    sequence_level: bool = False,
+    clip: tuple[float, float] = (0.2, 0.2),
+    annotate: Annotate | None = None,
+    loss: TokenLoss | None = None,
+    rollout: Callable[..., dict[str, Any]] | None = None,
+) -> GRPORun:
+    """Train a copy of `model` by GRPO on the CPU: `steps` updates of `batch` completions, `rollouts` a prompt.
+
+    rows       the data set: "prompt" and whatever columns the reward and the estimator read
+    beta       weight of TRL's KL to the model as it came; 0 loads no reference
+    clip       the two sides of the ratio's clip; `sequence_level` makes it GSPO's
+    rollout    TRL's `rollout_func`, to sample in another way
+
+    Nothing is written but a temporary folder; the data is shuffled by `seed`, which also seeds the sampling.
+    """
+    if batch % rollouts:
+        raise ValueError(f"batch: got {batch}, wanted a multiple of rollouts={rollouts}")
+    transformers_logging.set_verbosity_error()
+    with tempfile.TemporaryDirectory() as folder:
+        args = GRPOConfig(
+            output_dir=folder,
+            per_device_train_batch_size=batch,
+            num_generations=rollouts,
+            max_completion_length=max_tokens,
+            max_steps=steps,
+            learning_rate=learning_rate,
+            lr_scheduler_type="constant",
+            temperature=temperature,
+            beta=beta,
+            importance_sampling_level="sequence" if sequence_level else "token",
+            epsilon=clip[0],
+            epsilon_high=clip[1],
+            seed=seed % 2**31,
+            logging_steps=1,
+            save_strategy="no",
+            report_to=[],
+            disable_tqdm=True,
+            use_cpu=True,
+            gradient_checkpointing=False,
+            bf16=False,
+        )
+        started = copy.deepcopy(model)
+        if beta > 0:  # TRL reads its reference model from the path that the trained one came from
+            started.save_pretrained(folder)
+            started = type(model).from_pretrained(folder)
+        trainer = AdvantageGRPOTrainer(
+            started,
+            reward,
+            args,
+            advantage=advantage,
+            annotate=annotate,
+            loss=loss,
+            train_dataset=Dataset.from_list([dict(row) for row in rows]),
+            processing_class=tokenizer,
+            rollout_func=rollout,
+        )
+        trainer.remove_callback(PrinterCallback)
+        trainer.train()
+        return GRPORun(trainer.model.eval(), list(trainer.state.log_history))

@@ -10,6 +10,7 @@ before any work is done. A member with memory offers `state_dict` and `load_stat
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Literal, Protocol, runtime_checkable
 
 import torch
@@ -33,6 +34,31 @@ class AdvantageTransform(Protocol):
     needs: frozenset[str]
 
     def __call__(self, batch: RolloutBatch, advantages: Tensor) -> Tensor: ...
+
+
+class RewardFunction(Protocol):
+    """TRL's own form: texts (or message lists) and the data set's columns to one reward a row, None = unscorable."""
+
+    def __call__(
+        self, prompts: list[Any], completions: list[Any], completion_ids: list[list[int]], **columns: list[Any]
+    ) -> list[float | None]: ...
+
+
+@dataclass(frozen=True)
+class RolloutPlan:
+    """What a `Scheduler` wants of the next step: which prompts (indices), rollouts of each, tokens a rollout."""
+
+    prompts: tuple[int, ...]
+    rollouts: int
+    max_tokens: int
+
+
+class Scheduler(Protocol):
+    """Chooses prompts step by step and learns from what came of them."""
+
+    def plan(self, step: int) -> RolloutPlan: ...
+
+    def observe(self, batch: RolloutBatch) -> None: ...
 
 
 @runtime_checkable
