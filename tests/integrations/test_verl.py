@@ -5,6 +5,7 @@ import torch
 
 from assay.integrations import verl
 from assay.methods.post_training.hadw import HADW
+from assay.methods.post_training.losses import ClippedLoss, ReinforceLoss
 from assay.methods.post_training.pipeline import GroupNormalised, Pipeline
 
 HAS_VERL = importlib.util.find_spec("verl") is not None
@@ -55,6 +56,75 @@ def test_what_verl_does_not_hand_over_cannot_be_asked_for():
         verl.verl_estimator(GroupNormalised())(REWARDS, MASK)
     with pytest.raises(ValueError, match="tags: got color"):
         verl.tag_uid("q", color=1)
+
+
+class ActorConfig:
+    """What verl's actor configuration says of the whole batch."""
+
+    def __init__(self, **whole):
+        self.global_batch_info = whole
+
+
+def test_micro_batches_of_a_loss_add_up_to_the_loss_of_the_whole_batch():
+    old, new = -torch.rand(4, 3), -torch.rand(4, 3)
+    advantages = torch.randn(4, 3)
+    for loss, whole in (
+        (ClippedLoss(level="sequence"), ActorConfig(global_batch_size=4, dp_size=1)),
+        (ClippedLoss(reduce="token"), ActorConfig(batch_num_tokens=int(MASK.sum()), dp_size=1)),
+    ):
+        fn = verl.verl_loss(loss)
+        halves = [fn(old[r], new[r], advantages[r], MASK[r], config=whole)[0] for r in (slice(0, 2), slice(2, 4))]
+        torch.testing.assert_close(sum(halves), fn(old, new, advantages, MASK)[0])
+    assert "actor/clipped_share" in fn(old, new, advantages, MASK)[1]
+
+
+def test_a_loss_gets_back_the_rollout_log_probabilities():
+    class Sees(ReinforceLoss):
+        needs = frozenset({"rollout_logprobs"})
+
+        def __call__(self, logprobs, old_logprobs, advantages, mask, *, ref_logprobs=None, rollout_logprobs=None):
+            return rollout_logprobs.sum(), {}
+
+    old, rollout = -torch.rand(4, 3), -torch.rand(4, 3)
+    fn = verl.verl_loss(Sees())
+    seen, _ = fn(old, old, old, MASK, rollout_is_weights=(old - rollout).exp())
+    torch.testing.assert_close(seen, rollout.sum())
+    with pytest.raises(ValueError, match=r"rollout_correction\.rollout_is=token"):
+        fn(old, old, old, MASK)
+
+
+def test_a_trl_reward_scores_verls_rows():
+    def reward(prompts, completions, completion_ids, answer, level):
+        return [len(prompts[0]) + level[0] if completions[0] == answer[0] else None]
+
+    score = verl.score_function(reward)
+    assert score("set", "4", "4", {"prompt": "2+2", "level": 2}) == 5.0
+    assert score("set", "5", "4", {"prompt": "2+2", "level": 2}) == 0.0
+
+
+@pytest.mark.skipif(not HAS_VERL, reason="verl is not installed")
+def test_in_verls_registry_losses_equal_verls_own():
+    from verl.trainer.ppo import core_algos
+    from verl.workers.config import ActorConfig as VerlActor
+
+    old, new, advantages = -torch.rand(4, 3), -torch.rand(4, 3), torch.randn(4, 1).expand(4, 3)
+    for theirs, mode, loss in (
+        ("vanilla", "token-mean", ClippedLoss(reduce="token")),
+        ("gspo", "seq-mean-token-mean", ClippedLoss(level="sequence", eps_low=3e-4, eps_high=4e-4)),
+    ):
+        verl.register_loss(f"assay_{theirs}", loss)
+        config = VerlActor(
+            strategy="fsdp",
+            rollout_n=2,
+            ppo_micro_batch_size_per_gpu=4,
+            clip_ratio=0.2,
+            clip_ratio_low=loss.eps_low,
+            clip_ratio_high=loss.eps_high,
+            clip_ratio_c=1e9,  # verl's third clip, which the losses here do not have
+        )
+        ours = core_algos.get_policy_loss_fn(f"assay_{theirs}")(old, new, advantages, MASK, config=config)[0]
+        wanted = core_algos.get_policy_loss_fn(theirs)(old, new, advantages, MASK, mode, config)[0]
+        torch.testing.assert_close(ours, wanted)
 
 
 @pytest.mark.skipif(HAS_VERL, reason="verl is installed")

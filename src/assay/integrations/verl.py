@@ -12,12 +12,16 @@ imports the modules named there in each of its processes.
 
 verl hands an estimator the token rewards, the response mask and the prompt's uid, nothing else. Groups come from the
 uid; an agent or a structural key travels in it too (`tag_uid`).
+
+A `TokenLoss` is registered by `register_loss` and asked for by `actor_rollout_ref.actor.policy_loss.loss_mode`. A
+reward in TRL's form is made a verl reward by `score_function`.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -25,9 +29,11 @@ import torch
 from torch import Tensor
 
 from assay.methods.post_training.batch import RolloutBatch
-from assay.methods.post_training.pipeline import AdvantageEstimator
+from assay.methods.post_training.losses import TokenLoss
+from assay.methods.post_training.pipeline import AdvantageEstimator, RewardFunction
 
 VerlEstimator = Callable[..., tuple[Tensor, Tensor]]
+VerlLoss = Callable[..., tuple[Tensor, dict[str, float]]]
 
 TAGS = frozenset({"agent", "key"})
 _TAG = re.compile(r"::(agent|key)=(-?\d+)")
@@ -37,20 +43,23 @@ def register(name: str, estimator: AdvantageEstimator) -> None:
     """Make `estimator` known to verl as `name`. Raises ModuleNotFoundError where verl is not installed, ValueError
     for an estimator that reads what verl does not hand over."""
     wrapped = verl_estimator(estimator)
-    try:
-        from verl.trainer.ppo.core_algos import register_adv_est
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(
-            "assay.integrations.verl needs verl: pip install 'assay-papers[verl]'", name=error.name
-        ) from error
-    register_adv_est(name)(wrapped)
+    _core_algos().register_adv_est(name)(wrapped)
+
+
+def register_loss(name: str, loss: TokenLoss) -> None:
+    """Make `loss` known to verl's actor as `name`. Raises as `register` does."""
+    wrapped = verl_loss(loss)
+    _core_algos().register_policy_loss(name)(wrapped)
 
 
 def verl_estimator(estimator: AdvantageEstimator) -> VerlEstimator:
     """`estimator` with verl's signature: (B, T) rewards and mask to advantages and returns, each (B, T)."""
     unknown = sorted(estimator.needs - TAGS)
     if unknown:
-        raise ValueError(f"{type(estimator).__name__} needs {', '.join(unknown)}, which verl hands to no estimator")
+        raise ValueError(
+            f"{type(estimator).__name__} needs {', '.join(unknown)}, which verl hands to no estimator: "
+            "a TokenLoss that reads it goes through register_loss"
+        )
 
     def advantages_and_returns(
         token_level_rewards: Tensor,
@@ -79,12 +88,82 @@ def verl_estimator(estimator: AdvantageEstimator) -> VerlEstimator:
     return advantages_and_returns
 
 
+def verl_loss(loss: TokenLoss) -> VerlLoss:
+    """`loss` with verl's signature. It sees one micro-batch: its mean is weighted by the share of the global batch.
+
+    verl hands over exp(log pi_old - log pi_rollout) in place of rollout log-probabilities, and only where
+    `algorithm.rollout_correction.rollout_is=token`; a low `rollout_is_threshold` would cut them off.
+    """
+    unknown = sorted(loss.needs - {"rollout_logprobs"})
+    if unknown:
+        raise ValueError(f"{type(loss).__name__} needs {', '.join(unknown)}, which verl hands to no policy loss")
+
+    def policy_loss(
+        old_log_prob: Tensor,
+        log_prob: Tensor,
+        advantages: Tensor,
+        response_mask: Tensor,
+        loss_agg_mode: str = "token-mean",
+        config: Any = None,
+        rollout_is_weights: Tensor | None = None,
+    ) -> tuple[Tensor, dict[str, float]]:
+        if "rollout_logprobs" in loss.needs and rollout_is_weights is None:
+            raise ValueError(
+                f"{type(loss).__name__} needs rollout log-probabilities: "
+                "set algorithm.rollout_correction.rollout_is=token and a high rollout_is_threshold"
+            )
+        mask = response_mask.bool()
+        rollout = None if rollout_is_weights is None else old_log_prob - rollout_is_weights.clamp(min=1e-12).log()
+        value, figures = loss(log_prob, old_log_prob, advantages, mask, rollout_logprobs=rollout)
+        return value * _share(mask, loss.reduce, config), {f"actor/{key}": figure for key, figure in figures.items()}
+
+    return policy_loss
+
+
+def score_function(reward: RewardFunction) -> Callable[..., float]:
+    """`reward`, which is in TRL's form, as verl's `custom_reward_function`: one row a call.
+
+    The data set's `extra_info` fields become the columns, and `ground_truth` the column "answer".
+    An unscorable row (None) counts 0, because verl knows no other.
+    """
+
+    def compute_score(
+        data_source: str, solution_str: str, ground_truth: Any, extra_info: Mapping[str, Any] | None = None
+    ) -> float:
+        columns = {name: [value] for name, value in (extra_info or {}).items() if name not in ("prompt", "answer")}
+        prompt = (extra_info or {}).get("prompt", "")
+        score = reward(
+            prompts=[prompt], completions=[solution_str], completion_ids=[[]], answer=[ground_truth], **columns
+        )
+        return float(score[0] or 0)
+
+    return compute_score
+
+
 def tag_uid(uid: str, **tags: int) -> str:
     """`uid` with tags that the estimator reads back: tag_uid("q7", agent=2) == "q7::agent=2"."""
     unknown = sorted(set(tags) - TAGS)
     if unknown:
         raise ValueError(f"tags: got {unknown[0]}, wanted agent or key")
     return uid + "".join(f"::{name}={value}" for name, value in sorted(tags.items()))
+
+
+def _core_algos() -> ModuleType:
+    try:
+        from verl.trainer.ppo import core_algos
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(
+            "assay.integrations.verl needs verl: pip install 'assay-papers[verl]'", name=error.name
+        ) from error
+    return core_algos
+
+
+def _share(mask: Tensor, reduce: str, config: Any) -> float:
+    """What part of the global batch's mean this micro-batch's mean makes up, times verl's data-parallel size."""
+    whole = getattr(config, "global_batch_info", None) or {}
+    key, mine = ("global_batch_size", len(mask)) if reduce == "sequence" else ("batch_num_tokens", int(mask.sum()))
+    total = whole.get(key)
+    return 1.0 if total is None else mine / float(total) * (whole.get("dp_size") or 1)
 
 
 def _tags(name: str, index: Sequence[str], device: torch.device) -> Tensor:

@@ -18,9 +18,11 @@ Reduce = Literal["sequence", "token"]
 
 class TokenLoss(Protocol):
     """A policy loss. `needs` says which of "ref_logprobs" (log pi_ref) and "rollout_logprobs" (as the inference
-    engine reported them) it cannot do without; both are (B, T) without a graph."""
+    engine reported them) it cannot do without; both are (B, T) without a graph. `reduce` says what it is a mean of,
+    rows ("sequence") or tokens ("token"), so that a trainer can put micro-batches together."""
 
     needs: frozenset[str]
+    reduce: Reduce
 
     def __call__(
         self,
