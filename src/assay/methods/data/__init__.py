@@ -1,0 +1,1 @@
+"""Methods that build, filter and score data."""
