@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from assay.engine import sequential
-from assay.engine.stats import LEVEL, clears, misses, sign_flip, three_tests
+from assay.engine.stats import LEVEL, cleared, clears, decide, misses, sign_flip, three_tests
 
 Floats = NDArray[np.float64]
 Draw = Callable[[np.random.Generator, tuple[int, int]], Floats]
@@ -85,7 +85,15 @@ def false_rates(family: str, seeds: int, trials: int) -> tuple[float, float]:
 
 def power(family: str, seeds: int, trials: int, effect: float) -> float:
     """Share of trials that clear a bar which the true effect exceeds by `effect` standard deviations."""
-    return float(clears(three_tests(simulate(family, seeds, trials, effect, stream=1), SEED)).mean())
+    return float(cleared(simulate(family, seeds, trials, effect, stream=1), SEED).mean())
+
+
+def placebo_rates(family: str, seeds: int, trials: int) -> tuple[float, float]:
+    """Shares that hold and that fail where the effect clears the bar by 3 sd and the placebo equals the method."""
+    bar = three_tests(simulate(family, seeds, trials, 3.0, stream=4), SEED)
+    placebo = cleared(simulate(family, seeds, trials, stream=3), SEED)
+    outcomes = decide(np.stack([clears(bar), placebo]), np.stack([misses(bar), np.zeros(trials, dtype=bool)]))
+    return float((outcomes == "holds").mean()), float((outcomes == "fails").mean())
 
 
 def stops(c: Floats) -> NDArray[np.intp]:
@@ -95,9 +103,14 @@ def stops(c: Floats) -> NDArray[np.intp]:
     for n in range(6, c.shape[1] + 1):
         waiting = np.flatnonzero((stopped == 0) & reached[:, n - 1])
         if len(waiting):
-            agreed = clears(three_tests(c[waiting, :n], SEED, flips=9_999))
+            agreed = cleared(c[waiting, :n], SEED, flips=9_999)
             stopped[waiting[agreed]] = n
     return stopped
+
+
+def covered(c: Floats) -> float:
+    """Share of streams whose confidence sequence holds the centre at every look: E has crossed on neither side."""
+    return float(1 - (sequential.crossed(c)[:, -1] | sequential.crossed(-c)[:, -1]).mean())
 
 
 def naive_stops(c: Floats) -> float:
@@ -115,31 +128,36 @@ def print_rates(trials: int) -> None:
     for family in FAMILIES:
         cells = [false_rates(family, n, trials) for n in (8, 12, 16)]
         print(f"| {family} | " + " | ".join(f"{100 * h:.1f} / {100 * f:.1f} %" for h, f in cells) + " |", flush=True)
+    print("\nWrong `holds` / `fails` where the placebo equals the method\n")
+    print("| differences | 8 seeds | 12 seeds | 16 seeds |\n|---|---|---|---|")
+    for family in FAMILIES:
+        cells = [placebo_rates(family, n, trials) for n in (8, 12, 16)]
+        print(f"| {family} | " + " | ".join(f"{100 * h:.1f} / {100 * f:.1f} %" for h, f in cells) + " |", flush=True)
 
 
 def print_power(trials: int) -> None:
     """How often a true effect is found."""
-    print(f"`holds` when the effect exceeds the bar by 1.0 / 1.5 standard deviations; {trials // 4} trials a cell\n")
+    print(f"`holds` when the effect exceeds the bar by 1.0 / 1.5 standard deviations; {trials} trials a cell\n")
     print("| differences | 8 seeds | 12 seeds | 16 seeds |\n|---|---|---|---|")
     for family in FAMILIES:
-        cells = [[power(family, n, trials // 4, e) for e in (1.0, 1.5)] for n in (8, 12, 16)]
+        cells = [[power(family, n, trials, e) for e in (1.0, 1.5)] for n in (8, 12, 16)]
         print(f"| {family} | " + " | ".join(f"{100 * a:.0f} / {100 * b:.0f} %" for a, b in cells) + " |", flush=True)
 
 
 def print_sequential(trials: int) -> None:
     """How often looking after every seed stops wrongly, and how soon it stops rightly."""
     print(f"Wrong stops by 64 seeds, {trials} streams; median seeds to stop by effect, {trials // 20} streams\n")
-    print("| differences | wrong stops | by the e-process alone | 1.5 sd | 1.0 sd | 0.75 sd | 0.5 sd |")
-    print("|---|---|---|---|---|---|---|")
+    print("| differences | wrong stops | by the e-process alone | covered | 1.5 sd | 1.0 sd | 0.75 sd | 0.5 sd |")
+    print("|---|---|---|---|---|---|---|---|")
     for family in FAMILIES:
         null = simulate(family, 64, trials)
-        wrong = [float((stops(null) > 0).mean()), float(sequential.crossed(null)[:, -1].mean())]
+        shares = [float((stops(null) > 0).mean()), float(sequential.crossed(null)[:, -1].mean()), covered(null)]
         medians = []
         for effect in (1.5, 1.0, 0.75, 0.5):
             at = stops(simulate(family, 64, trials // 20, effect, stream=2))
             medians.append(f"{np.median(np.where(at == 0, 65, at)):.0f}")
-        print(f"| {family} | " + " | ".join([f"{100 * w:.1f} %" for w in wrong] + medians) + " |", flush=True)
-    naive = naive_stops(simulate("normal", 64, trials // 8))
+        print(f"| {family} | " + " | ".join([f"{100 * s:.1f} %" for s in shares] + medians) + " |", flush=True)
+    naive = naive_stops(simulate("normal", 64, trials // 2))
     print(f"\nLooks at p after every seed, without the e-process: {100 * naive:.1f} % wrong stops")
 
 

@@ -8,7 +8,17 @@ from scipy import stats as scipy_stats
 from statsmodels.stats.multitest import multipletests
 
 from assay.engine import stats
-from assay.engine.stats import benjamini_hochberg, bootstrap_weights, clears, holm, misses, sign_flip, three_tests
+from assay.engine.stats import (
+    benjamini_hochberg,
+    bootstrap_weights,
+    cleared,
+    clears,
+    holm,
+    misses,
+    sign_flip,
+    three_tests,
+)
+from benchmarks.stats import FAMILIES, simulate
 from tests.engine.judging import mutated
 
 
@@ -152,6 +162,23 @@ def test_a_row_is_judged_alike_alone_and_among_others_and_in_any_order(rng):
             assert getattr(alone, name)[0] == pytest.approx(getattr(together, name)[i], rel=1e-12, abs=1e-12)
 
 
+def many_rows(n):
+    """Rows of every family, on the bar and above it, some of them on a lattice where draws fall on zero itself."""
+    rows = np.concatenate([simulate(family, n, 20, effect, stream=n) for family in FAMILIES for effect in (0.0, 0.5)])
+    rows[::10] = rows[::10].round()
+    return np.sort(rows, axis=1)
+
+
+@pytest.mark.parametrize("n", [2, 6, 12, 24])
+def test_counting_draws_says_the_same_as_the_bounds_themselves(n):
+    rows, weights = many_rows(n), bootstrap_weights(n, 5)
+    tests = three_tests(rows, 5, flips=999)
+    drawn = stats._resampled(rows, weights)
+    assert (stats._boot_t_above_zero(rows, weights, *drawn) == (tests.boot_t_low > 0)).all()
+    assert (stats._bca_above_zero(rows, *drawn) == (tests.low > 0)).all()
+    assert (cleared(rows, 5, flips=999) == clears(tests)).all()
+
+
 def test_a_negated_row_swaps_the_sides_of_the_tests(rng):
     rows = rng.normal(0.5, 1, (10, 9))
     plain, mirror = three_tests(rows, 2), three_tests(-rows, 2)
@@ -200,3 +227,18 @@ def test_a_sign_flip_that_leaves_out_ties_is_caught():
 def test_holm_without_the_running_maximum_is_caught():
     with mutated(holm, "np.maximum.accumulate(steps)", "steps"), pytest.raises(AssertionError):
         test_holm_takes_the_running_maximum()
+
+
+@pytest.mark.parametrize(
+    ("function", "old", "new"),
+    [
+        ("_boot_t_above_zero", "> _UPPER", ">= _UPPER - 25"),
+        ("_boot_t_above_zero", "(rows[:, 0] > 0) | ", ""),
+        ("_bca_above_zero", "not_above <= below)", "not_above <= below + 40)"),
+        ("_bca_above_zero", "rows[:, 0] > 0", "False"),
+    ],
+)
+def test_counting_that_is_off_is_caught(function, old, new):
+    with mutated(getattr(stats, function), old, new), pytest.raises(AssertionError):
+        for n in (6, 12):
+            test_counting_draws_says_the_same_as_the_bounds_themselves(n)

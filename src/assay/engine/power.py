@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike
 
 from assay.engine.contrasts import differences, placebo_bar, resampling_seed
 from assay.engine.pairing import Pairs, pair
-from assay.engine.stats import Floats, clears, three_tests
+from assay.engine.stats import Floats, cleared
 from assay.engine.trial import MIN_SEEDS, Bar, Range, Trial, UnitResult
 
 WANTED = 0.80  # power
@@ -80,7 +80,7 @@ def holds_share(residuals: Floats, effects: Floats, seeds: int, seed: int, *, tr
     ease = np.divide(effects, spread, out=np.full(len(spread), np.inf), where=spread > 0)
     for i in np.argsort(ease):  # a trial that one contrast stops needs no other
         if len(drawn):
-            drawn = drawn[clears(three_tests(residuals[i][drawn] + effects[i], seed, flips=_FLIPS))]
+            drawn = drawn[cleared(residuals[i][drawn] + effects[i], seed, flips=_FLIPS)]
     return len(drawn) / trials
 
 

@@ -96,4 +96,3 @@ def read_verdict(stored: StoredVerdict) -> Verdict:
     contrasts = tuple(Contrast(**{**c, "per_seed": tuple(c["per_seed"])}) for c in stored.contrasts)
     outcome, flags = stored.outcome, stored.flags
     return Verdict(outcome, stored.reason, contrasts, stored.p, n=stored.n, flags=flags, rule=stored.rule)  # type: ignore[arg-type]
-

@@ -29,6 +29,7 @@ FLIPS = 99_999  # random sign flips where 2**n of them are too many
 EXACT_UP_TO = 20  # seeds; up to here all 2**n flips are counted
 TOLERANCE = 1e-12  # below this share of the largest value, two floats are the same number
 _CHUNK = 8  # rows resampled together, so that the (rows, DRAWS) arrays stay in the processor's cache
+_LOWER, _UPPER = round(LEVEL * (DRAWS + 1)) - 1, round((1 - LEVEL) * (DRAWS + 1)) - 1  # ranks of the tails
 _NORMAL = NormalDist()
 _Z = _NORMAL.inv_cdf(1 - LEVEL)
 
@@ -89,6 +90,23 @@ def three_tests(differences: ArrayLike, seed: int, *, flips: int = FLIPS) -> Tes
     )
 
 
+def cleared(differences: ArrayLike, seed: int, *, flips: int = FLIPS) -> Flags:
+    """`clears(three_tests(…))` of every row, shape (T,), where the bounds themselves are not wanted.
+
+    A bound is above zero when enough draws are, so draws are counted and not sorted; and rows that the sign-flip
+    test stops are not resampled. Simulations of power ask for nothing else, and take a tenth of the time.
+    """
+    rows = _rows(differences)
+    left = np.flatnonzero(sign_flip(rows, seed, flips=flips) <= LEVEL)
+    weights = bootstrap_weights(rows.shape[1], seed)
+    found = np.zeros(len(rows), dtype=bool)
+    for i in range(0, len(left), _CHUNK):
+        chosen = left[i : i + _CHUNK]
+        drawn = _resampled(rows[chosen], weights)
+        found[chosen] = _boot_t_above_zero(rows[chosen], weights, *drawn) & _bca_above_zero(rows[chosen], *drawn)
+    return found
+
+
 @lru_cache(maxsize=4)
 def bootstrap_weights(n: int, seed: int) -> Floats:
     """How often each of n seeds is drawn in each resample: (DRAWS, n), every row sums to n. Read-only."""
@@ -101,13 +119,9 @@ def bootstrap_weights(n: int, seed: int) -> Floats:
 
 def _intervals(rows: Floats, weights: Floats) -> tuple[Floats, Floats, Floats, Floats]:
     """BCa low and high, studentised low and high of sorted rows (T, n); [c, c] where all differences equal c."""
-    n = rows.shape[1]
-    mean = rows.mean(axis=1)
-    centred = rows - mean[:, None]
-    draws = centred @ weights.T / n  # theta* - theta, (T, DRAWS)
-    tie = TOLERANCE * np.abs(rows).max(axis=1)
+    mean, centred, draws, tie = _resampled(rows, weights)
     boot_t_low, boot_t_high = _studentised(centred, draws, weights, tie)
-    low, high = bca(draws, np.zeros(len(rows)), centred / (n - 1), tie)
+    low, high = bca(draws, np.zeros(len(rows)), centred / (rows.shape[1] - 1), tie)
     bounds = (
         mean + low,
         mean + high,
@@ -119,24 +133,58 @@ def _intervals(rows: Floats, weights: Floats) -> tuple[Floats, Floats, Floats, F
     return low, high, boot_t_low, boot_t_high
 
 
+def _boot_t_above_zero(
+    rows: Floats, weights: Floats, mean: Floats, centred: Floats, draws: Floats, tie: Floats
+) -> Flags:
+    """Whether the studentised low of sorted rows (T, n), kept within their differences, is above zero."""
+    t, se = _t_draws(centred, draws, weights, tie)
+    enough = (t * se[:, None] < mean[:, None]).sum(axis=1) > _UPPER
+    above: Flags = (rows[:, 0] > 0) | (enough & (rows[:, -1] > 0) & ~_constant(rows))
+    return above
+
+
+def _bca_above_zero(rows: Floats, mean: Floats, centred: Floats, draws: Floats, tie: Floats) -> Flags:
+    """Whether the BCa low of sorted rows (T, n) is above zero."""
+    not_above = (draws <= -mean[:, None]).sum(axis=1)
+    levels = _bca_levels(draws, np.zeros(len(rows)), centred / (rows.shape[1] - 1), tie)[:, 0]
+    below = np.clip(levels * (DRAWS + 1) - 1, 0, DRAWS - 1).astype(np.intp)
+    for i in np.flatnonzero(not_above == below + 1):  # zero lies between the two draws that are interpolated
+        not_above[i] = below[i] + (_quantiles(draws[i], levels[i : i + 1])[0] <= -mean[i])
+    above: Flags = np.where(_constant(rows), rows[:, 0] > 0, not_above <= below)
+    return above
+
+
+def _resampled(rows: Floats, weights: Floats) -> tuple[Floats, Floats, Floats, Floats]:
+    """Of rows (T, n): mean (T,), centred rows, resampled means less the mean (T, DRAWS), and what counts as a tie."""
+    mean = rows.mean(axis=1)
+    centred = rows - mean[:, None]
+    return mean, centred, centred @ weights.T / rows.shape[1], TOLERANCE * np.abs(rows).max(axis=1)
+
+
 def bca(draws: Floats, estimate: Floats, influence: Floats, tie: Floats) -> tuple[Floats, Floats]:
     """Bias-corrected and accelerated 95 % interval of each row's estimate (Efron 1987, eq. 2.3 and 6.6).
 
     draws: (T, DRAWS) resampled estimates. influence: (T, n), mean of the jackknife estimates minus each of
     them. tie: (T,), draws closer to the estimate than this count half, so that lattices are not biased.
     """
+    levels = _bca_levels(draws, estimate, influence, tie)
+    bounds = np.array([_quantiles(row, at) for row, at in zip(draws, levels)])
+    return bounds[:, 0], bounds[:, 1]
+
+
+def _bca_levels(draws: Floats, estimate: Floats, influence: Floats, tie: Floats) -> Floats:
+    """The levels at which the resampled estimates bound the interval: (T, 2). Arguments as in `bca`."""
     below = (draws < (estimate - tie)[:, None]).sum(axis=1)
     equal = (np.abs(draws - estimate[:, None]) <= tie[:, None]).sum(axis=1)
     share = np.clip((below + equal / 2) / DRAWS, 1 / (DRAWS + 1), DRAWS / (DRAWS + 1))
     power = (influence**2).sum(axis=1) ** 1.5
     cubes = (influence**3).sum(axis=1)
     acceleration = np.divide(cubes, 6 * power, out=np.zeros_like(cubes), where=power > 0)
-    bounds = np.empty((len(draws), 2))
+    levels = np.empty((len(draws), 2))
     for i, a in enumerate(acceleration):
         z0 = _NORMAL.inv_cdf(share[i])
-        levels = [_NORMAL.cdf(z0 + (z0 + z) / (1 - a * (z0 + z))) for z in (-_Z, _Z)]
-        bounds[i] = _quantiles(draws[i], np.array(levels))
-    return bounds[:, 0], bounds[:, 1]
+        levels[i] = [_NORMAL.cdf(z0 + (z0 + z) / (1 - a * (z0 + z))) for z in (-_Z, _Z)]
+    return levels
 
 
 def _quantiles(values: Floats, levels: Floats) -> Floats:
@@ -150,21 +198,29 @@ def _quantiles(values: Floats, levels: Floats) -> Floats:
 
 
 def _studentised(centred: Floats, draws: Floats, weights: Floats, tie: Floats) -> tuple[Floats, Floats]:
-    """Bootstrap-t bounds relative to the mean: -t*(.975) se and -t*(.025) se; infinite where the draws are.
+    """Bootstrap-t bounds relative to the mean: -t*(.975) se and -t*(.025) se; infinite where the draws are."""
+    t, se = _t_draws(centred, draws, weights, tie)
+    t.partition((_LOWER, _UPPER), axis=1)
+    with np.errstate(invalid="ignore"):  # se = 0 times infinity: a constant row, replaced by the caller
+        return -t[:, _UPPER] * se, -t[:, _LOWER] * se
+
+
+def _t_draws(centred: Floats, draws: Floats, weights: Floats, tie: Floats) -> tuple[Floats, Floats]:
+    """t* of every draw (T, DRAWS) and the standard error (T,).
 
     A draw that repeats one value has se* = 0 and counts as plus or minus infinity.
     """
     n = centred.shape[1]
     squares = centred**2
-    variance = squares @ weights.T / n - draws**2
+    variance = squares @ weights.T
+    variance /= n
+    variance -= draws**2
     flat = variance <= 1e-13 * squares.max(axis=1)[:, None]  # rounding leaves this much of a true zero
-    off_centre = np.where(np.abs(draws) <= tie[:, None], 0.0, np.copysign(np.inf, draws))
-    t = np.where(flat, off_centre, draws / np.sqrt(np.where(flat, 1.0, variance) / (n - 1)))
-    lower, upper = round(LEVEL * (DRAWS + 1)) - 1, round((1 - LEVEL) * (DRAWS + 1)) - 1
-    t.partition((lower, upper), axis=1)
-    se = np.sqrt(squares.mean(axis=1) / (n - 1))
-    with np.errstate(invalid="ignore"):  # se = 0 times infinity: a constant row, replaced by the caller
-        return -t[:, upper] * se, -t[:, lower] * se
+    variance[flat] = 1.0
+    variance /= n - 1
+    t = draws / np.sqrt(variance, out=variance)
+    t[flat] = np.where(np.abs(draws) > tie[:, None], np.copysign(np.inf, draws), 0.0)[flat]
+    return t, np.sqrt(squares.mean(axis=1) / (n - 1))
 
 
 def sign_flip(differences: ArrayLike, seed: int, *, flips: int = FLIPS) -> Floats:
