@@ -10,6 +10,7 @@ from datetime import date
 
 import pytest
 
+from assay.engine.registry import list_trials
 from assay.errors import UserError
 from assay.papers.catalogue.record import FIELDS, from_json, paper_id, to_json
 from assay.papers.catalogue.store import find, packaged, parse_dates, search, select
@@ -38,6 +39,13 @@ def test_every_paper_says_what_it_claims_with_finite_figures():
                 assert claim.figure.baseline is None or math.isfinite(claim.figure.baseline), claim.id
 
 
+def test_every_trial_that_a_claim_names_is_registered_for_its_paper():
+    registered = {entry.name: entry.paper for entry in list_trials()}
+    named = {name: paper.id for paper in packaged() for claim in paper.claims for name in claim.trials}
+    assert len(named) >= 6
+    assert {name: registered.get(name) for name in named} == named
+
+
 def test_records_are_written_in_english_and_without_markup():
     for paper in packaged():
         texts = [paper.one_line, *(claim.text for claim in paper.claims)]
@@ -59,6 +67,7 @@ def test_a_record_survives_the_way_through_json():
         ({"claims": []}, "claims"),
         ({"read_from": "memory"}, "html or abs"),
         ({"surprise": 1}, "unknown fields"),
+        ({"claims": [{"id": "2601.05110#1", "text": "x", "kind": "mechanism", "trials": ["hadw"]}]}, "field/name"),
     ],
 )
 def test_a_wrong_record_is_refused_by_name(change, told):

@@ -16,9 +16,11 @@ FIELDS = (
     "generation", "embodied", "gui", "spatial", "audio", "multimodal", "data", "evaluation",
 )  # fmt: skip
 LONGEST_LINE = 200
+_OPTIONAL = {"code_url", "origin", "also_on", "authors", "upvotes"}
 
 _ID = re.compile(r"\d{4}\.\d{5}")
 _ANY_ID = re.compile(r"(?:https?://\S*/)?(?:arxiv:)?(\d{4}\.\d{5})(?:v\d+)?(?:\.pdf)?", re.IGNORECASE)
+_TRIAL = re.compile(r"[a-z_]+/[a-z][a-z0-9_]*")
 _SLUG = re.compile(r"[a-z][a-z0-9_]*")
 
 
@@ -36,12 +38,16 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """What a paper says, in one English sentence of ours; `id` is the paper's id, `#`, and a number from 1."""
+    """What a paper says, in one English sentence of ours; `id` is the paper's id, `#`, and a number from 1.
+
+    `trials` names the trials (`post_training/hadw`) that put this claim to the test; their verdict is the claim's.
+    """
 
     id: str
     text: str
     kind: Kind
     figure: Figure | None = None
+    trials: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +55,7 @@ class Paper:
     """One paper. Its part, trials and job are found by `field` and `slug`, never typed in.
 
     A paper from a report of the user's own (`origin` "user") may have no field and no claims; `also_on` holds the
-    dates of further reports that it stands in.
+    dates of further reports that it stands in. `authors` and `upvotes` are what the feed says, where it was asked.
     """
 
     id: str
@@ -64,6 +70,8 @@ class Paper:
     code_url: str | None = None
     origin: Origin = "package"
     also_on: tuple[date, ...] = ()
+    authors: tuple[str, ...] = ()
+    upvotes: int | None = None
 
     @property
     def url(self) -> str:
@@ -85,7 +93,7 @@ def from_json(row: Mapping[str, Any]) -> Paper:
     """A record from its JSON object; a ValueError names the paper and the field that is wrong."""
     where = f"paper {row.get('id')!r}"
     unknown = set(row) - set(Paper.__dataclass_fields__)
-    missing = set(Paper.__dataclass_fields__) - set(row) - {"code_url", "origin", "also_on"}
+    missing = set(Paper.__dataclass_fields__) - set(row) - _OPTIONAL
     if unknown or missing:
         raise ValueError(f"{where}: unknown fields {sorted(unknown)}, missing fields {sorted(missing)}")
     paper = Paper(
@@ -101,6 +109,8 @@ def from_json(row: Mapping[str, Any]) -> Paper:
         code_url=row.get("code_url"),
         origin=row.get("origin", "package"),
         also_on=tuple(date.fromisoformat(day) for day in row.get("also_on", ())),
+        authors=tuple(row.get("authors", ())),
+        upvotes=row.get("upvotes"),
     )
     problems = list(_problems(paper))
     if problems:
@@ -115,7 +125,7 @@ def to_json(paper: Paper) -> dict[str, Any]:
     row = asdict(paper)
     row["report_date"] = paper.report_date.isoformat()
     row["also_on"] = [day.isoformat() for day in paper.also_on]
-    row["claims"] = [{k: v for k, v in claim.items() if v is not None} for claim in row["claims"]]
+    row["claims"] = [{k: v for k, v in claim.items() if v not in (None, ())} for claim in row["claims"]]
     for claim in row["claims"]:
         if "figure" in claim:
             claim["figure"] = {k: v for k, v in claim["figure"].items() if v is not None}
@@ -124,7 +134,9 @@ def to_json(paper: Paper) -> dict[str, Any]:
 
 def _claim(row: Mapping[str, Any]) -> Claim:
     figure = row.get("figure")
-    return Claim(row["id"], row["text"], row["kind"], Figure(**figure) if figure else None)
+    return Claim(
+        row["id"], row["text"], row["kind"], Figure(**figure) if figure else None, tuple(row.get("trials", ()))
+    )
 
 
 def _problems(paper: Paper) -> list[str]:
@@ -151,4 +163,7 @@ def _problems(paper: Paper) -> list[str]:
             problems.append(f"{claim.id}: {len(claim.text)} characters, wanted 1 to {LONGEST_LINE}")
         if claim.kind not in get_args(Kind):
             problems.append(f"{claim.id}: kind {claim.kind!r}, wanted one of {', '.join(get_args(Kind))}")
+        problems += [
+            f"{claim.id}: trial {name!r}, wanted field/name" for name in claim.trials if not _TRIAL.fullmatch(name)
+        ]
     return problems

@@ -66,6 +66,13 @@ class UserCatalogue:
             row = connection.execute(latest, [paper_id]).fetchone()
         return row[0] if row else None
 
+    def entries(self) -> dict[str, str]:
+        """Of every paper the latest report's entry, as written."""
+        if not self.path.exists():
+            return {}
+        with self._open() as connection:
+            return dict(connection.execute("SELECT id, text FROM entries ORDER BY report_date"))
+
     def add(self, report: Report) -> Imported:
         """Take in a report's papers in one transaction; a paper of the same date replaces what was there."""
         if report.date is None:
@@ -131,7 +138,14 @@ def _together(known: Paper, fresh: Paper) -> Paper:
     """One record for a paper of several reports: it stands under the first date, the others are kept beside it."""
     days = sorted({known.report_date, *known.also_on, fresh.report_date, *fresh.also_on})
     position = fresh.position if fresh.report_date == days[0] else known.position
-    return replace(fresh, report_date=days[0], also_on=tuple(days[1:]), position=position)
+    return replace(
+        fresh,
+        report_date=days[0],
+        also_on=tuple(days[1:]),
+        position=position,
+        authors=fresh.authors or known.authors,
+        upvotes=known.upvotes if fresh.upvotes is None else fresh.upvotes,
+    )
 
 
 def _laid_over(packaged: Paper, own: Paper) -> Paper:
