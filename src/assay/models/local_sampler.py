@@ -50,9 +50,7 @@ class Batcher:
     requests meet in a batch does not depend on time, also where several models answer in turn.
     """
 
-    def __init__(
-        self, model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, *, in_thread: bool = True
-    ) -> None:
+    def __init__(self, model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, *, in_thread: bool = True) -> None:
         self.model, self.tokenizer, self.in_thread = model, tokenizer, in_thread
         self._queue: RunVar[_Queue] = RunVar(f"requests for model {id(self)}")
 

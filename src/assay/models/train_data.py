@@ -66,10 +66,15 @@ def recall_row(seed: int, pairs: int) -> Row:
 
 
 def worked_row(problem: Problem) -> Row:
-    """`<bos><user>prompt<bot>trace<eos>`, the reply and its end asked."""
-    prompt = [tok.BOS, tok.USER, *tok.encode(problem.prompt), tok.BOT]
-    reply = [*tok.encode(problem.trace), tok.EOS]
-    return Row(prompt + reply, [False] * len(prompt) + [True] * len(reply))
+    """The problem's prompt and its worked reply."""
+    return pair_row(problem.prompt, problem.trace)
+
+
+def pair_row(prompt: str, reply: str) -> Row:
+    """`<bos><user>prompt<bot>reply<eos>`, the reply and its end asked."""
+    head = [tok.BOS, tok.USER, *tok.encode(prompt), tok.BOT]
+    asked = [*tok.encode(reply), tok.EOS]
+    return Row(head + asked, [False] * len(head) + [True] * len(asked))
 
 
 def problem_row(seed: int, shares: Mapping[str, float], short: bool) -> Row:

@@ -1,1 +1,1 @@
-"""Small text tasks with a checker each: chain, lookup, countdown, lists, and their mixture mix6."""
+"""Small text tasks with a checker each: chain, lookup, countdown, lists, their mixture mix6, and sums."""
