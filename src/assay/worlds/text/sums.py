@@ -75,9 +75,13 @@ def _lines(numbers: list[int], rng: random.Random, tries: int) -> list[str]:
     wrong = sorted(rng.randrange(len(steps)) for _ in range(tries))
     lines = []
     for i, (left, right) in enumerate(steps):
-        lines += [f"{left}{max(0, right + rng.choice(_OFF_BY))}{TAKEN_BACK}" for _ in range(wrong.count(i))]
+        lines += [f"{left}{_slip(right, rng)}{TAKEN_BACK}" for _ in range(wrong.count(i))]
         lines.append(f"{left}{right}")
     return lines
+
+
+def _slip(right: int, rng: random.Random) -> int:
+    return rng.choice([right + off for off in _OFF_BY if right + off >= 0])
 
 
 def _number(rng: random.Random, digits: int) -> int:
