@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import fcntl
 import re
+import subprocess
+import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +17,7 @@ import assay.engine.store as store_module
 from assay.engine import rows
 from assay.engine.journal import Journal
 from assay.engine.store import Store
+from assay.engine.transfer import take_in
 from assay.engine.trial import Cost, UnitResult, Verdict
 from assay.errors import EnvironmentFailed, StoreLocked, UserError
 
@@ -115,10 +118,37 @@ def test_a_reader_finds_the_snapshot_while_a_writer_holds_the_lock(
     store.snapshot()
     with (store.folder / "results.lock").open("a") as held:
         fcntl.flock(held.fileno(), fcntl.LOCK_EX)
-        assert store.units() == [UNIT]
+        assert (store.units(), store.verdicts(), store.rows("machines")) == ([UNIT], {}, [])
         with pytest.raises(StoreLocked, match="in use by another process"):
-            store.verdicts()
-    assert re.fullmatch(r"store busy: as of \d\d:\d\d:\d\d", store.notes[0])
+            store.query("SELECT 1")
+    (note,) = store.notes
+    assert re.fullmatch(r"store busy: as of \d\d:\d\d:\d\d", note)
+
+
+def test_a_reader_finds_the_snapshot_while_a_foreign_process_holds_the_file(store: Store) -> None:
+    store.add([record(UNIT)])
+    store.snapshot()
+    code = "import duckdb, sys; c = duckdb.connect(sys.argv[1]); print('held', flush=True); sys.stdin.read()"
+    command = [sys.executable, "-c", code, str(store.path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None and other.stdout.readline() == "held\n"
+        assert store.units() == [UNIT]
+        assert store.notes[0].startswith("store busy: as of ")
+        other.communicate()
+    assert store.units() == [UNIT]
+    assert len(store.notes) == 1
+
+
+def test_a_store_on_a_read_only_disk_can_be_read(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    store.add([record(UNIT)])
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    assert store.units() == [UNIT]
+    with pytest.raises(UserError, match="Read-only file system"):
+        store.add([record(replace(UNIT, attempt=1))])
 
 
 def test_a_flush_that_cannot_get_the_lock_leaves_the_journal(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -190,10 +220,34 @@ def test_a_database_of_something_else_is_refused_and_left_alone(store: Store) ->
         assert connection.execute("SELECT count(*) FROM mine").fetchall() == [(0,)]
 
 
-def test_a_file_that_is_no_database_is_one_line(store: Store) -> None:
-    store.path.write_text("not a database at all, only some words " * 300)
-    with pytest.raises(UserError, match="cannot be opened"):
+@pytest.mark.parametrize("text", ["not a database at all, only some words " * 300, "hi"])
+def test_a_file_that_is_no_database_is_one_line_and_nothing_is_laid_beside_it(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "notes.txt"
+    path.write_text(text)
+    with pytest.raises(UserError, match="cannot be opened as a store: it is no DuckDB file"):
+        Store(path).units()
+    assert [p.name for p in tmp_path.iterdir()] == ["notes.txt"]
+
+
+def test_a_folder_is_no_store_and_the_line_says_what_would_be(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"is a folder: name a file, such as .*/results\.duckdb"):
+        Store(tmp_path).units()
+
+
+@pytest.mark.parametrize("place", [4096, 13_000])
+def test_a_damaged_database_is_one_line_that_names_the_rescue(store: Store, tmp_path: Path, place: int) -> None:
+    units = [replace(UNIT, unit_key=f"{i:064x}", seed=i) for i in range(200)]
+    store.add(record(u) for u in units)
+    store.snapshot()
+    data = bytearray(store.path.read_bytes())
+    for block in range(place, len(data), 256 << 10):
+        data[block : block + 64] = b"x" * 64
+    store.path.write_bytes(bytes(data))
+    with pytest.raises(EnvironmentFailed, match=r"is damaged \(.*assay store import .*snapshot\.parquet --store NEW"):
         store.units()
+    rescued = Store(tmp_path / "new.duckdb")
+    assert take_in(rescued, store.snapshot_of("units"))["units"] == 200
+    assert rescued.units() == units
 
 
 def test_a_place_that_cannot_be_written_is_one_line_with_the_path(tmp_path: Path) -> None:

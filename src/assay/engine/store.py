@@ -55,13 +55,13 @@ class Store:
         self.path = path.expanduser()
         self.folder = self.path.with_suffix(".d")
         self.journals, self.live, self.logs = (self.folder / name for name in ("journal", "live", "logs"))
-        self.snapshot_path = self.folder / "snapshot.parquet"
         self.notes: list[str] = []  # what a reader should know: "store busy: as of 12:04:33"
 
     # --- writing ---
 
     def prepare(self) -> None:
-        """Create the folders; UserError where that is not allowed."""
+        """Create the folders; UserError where that is not allowed, or where the path is something else."""
+        self._look()
         try:
             for folder in (self.path.parent, self.journals, self.live, self.logs):
                 folder.mkdir(parents=True, exist_ok=True)
@@ -83,15 +83,17 @@ class Store:
         segment.done()
 
     def replay(self) -> int:
-        """Take in the journals of processes that are gone; the number of files."""
+        """Take in the journals of processes that are gone; the number of files. Where the store is busy or cannot be
+        written they stay: readers read them as they are."""
         taken = 0
-        for segment in journal.left_over(self.journals):
-            try:
-                self.flush(segment)
-            except StoreLocked:
-                segment.keep()  # its records are read from the journal until somebody can write
-                break
-            taken += 1
+        with contextlib.suppress(PermissionError):
+            for segment in journal.left_over(self.journals):
+                try:
+                    self.flush(segment)
+                except StoreLocked:
+                    segment.keep()
+                    break
+                taken += 1
         return taken
 
     def add(self, records: Iterable[journal.Record]) -> None:
@@ -101,11 +103,17 @@ class Store:
             by_table.setdefault(record["table"], []).append(record["row"])
         if not by_table:
             return
-        with self._locked(fcntl.LOCK_EX, WRITE_WAIT_S), self._connect(read_only=False) as connection:
+        with self.writing() as connection:
+            for table, found in by_table.items():
+                connection.execute(rows.insert(table), [json.dumps(found)])
+
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """The database, alone and in one transaction that is committed at the end. Raises as `flush` does."""
+        with self.alone(), self.connect(read_only=False) as connection:
             try:
                 connection.execute("BEGIN")
-                for table, found in by_table.items():
-                    connection.execute(rows.insert(table), [json.dumps(found)])
+                yield connection
                 connection.execute("COMMIT")
                 wal = self.path.with_name(self.path.name + ".wal")
                 if wal.exists() and wal.stat().st_size > CHECKPOINT_BYTES:
@@ -113,12 +121,25 @@ class Store:
             except _duckdb().IOException as error:
                 raise EnvironmentFailed(f"store {self.path}: {_first_line(error)}; go on with --store OTHER") from error
 
+    @contextlib.contextmanager
+    def alone(self) -> Iterator[None]:
+        """Keep every other Assay process away from the file; StoreLocked after ten seconds of waiting."""
+        self.prepare()
+        with self._locked(fcntl.LOCK_EX, WRITE_WAIT_S):
+            yield
+
     def snapshot(self) -> None:
-        """Write all units to a Parquet file for readers that find the database busy."""
-        temporary = self.snapshot_path.with_suffix(f".{os.getpid()}.tmp")
-        with self._locked(fcntl.LOCK_SH, READ_WAIT_S), self._connect(read_only=True) as connection:
-            connection.execute(f"COPY units TO '{_quoted(temporary)}' (FORMAT parquet)")
-        temporary.replace(self.snapshot_path)
+        """Write every table to a Parquet file for readers that find the database busy."""
+        with self._locked(fcntl.LOCK_SH, READ_WAIT_S), self.connect(read_only=True) as connection:
+            for table in rows.TABLES:
+                target = self.snapshot_of(table)
+                temporary = target.with_suffix(f".{os.getpid()}.tmp")
+                connection.execute(f"COPY {table} TO '{quoted(temporary)}' (FORMAT parquet)")
+                temporary.replace(target)
+
+    def snapshot_of(self, table: str) -> Path:
+        """Where the last snapshot of a table lies: `snapshot.parquet` holds the units."""
+        return self.folder / ("snapshot.parquet" if table == "units" else f"snapshot-{table}.parquet")
 
     # --- reading ---
 
@@ -159,7 +180,7 @@ class Store:
         """Rows of a SQL query over the database alone (call `replay` first to have the journals in it)."""
         if not self.path.exists():
             raise UserError(f"no store at {self.path}: run a trial first, or choose one with --store")
-        with self._locked(fcntl.LOCK_SH, READ_WAIT_S), self._connect(read_only=True) as connection:
+        with self._locked(fcntl.LOCK_SH, READ_WAIT_S), self.connect(read_only=True) as connection:
             return connection.execute(sql, list(values)).fetchall()
 
     def _rows(self, table: str, where: str, values: Sequence[object]) -> list[dict[str, Any]]:
@@ -167,14 +188,16 @@ class Store:
             return []
         sql = rows.select(table, where)
         try:
-            with self._locked(fcntl.LOCK_SH, READ_WAIT_S), self._connect(read_only=True) as connection:
+            with self._locked(fcntl.LOCK_SH, READ_WAIT_S), self.connect(read_only=True) as connection:
                 return _as_dicts(connection.execute(sql, list(values)))
         except StoreLocked:
-            if table != "units" or not self.snapshot_path.exists():
+            snapshot = self.snapshot_of(table)
+            if not snapshot.exists():
                 raise
-            moment = time.strftime("%H:%M:%S", time.localtime(self.snapshot_path.stat().st_mtime))
-            self.notes.append(f"store busy: as of {moment}")
-            source = f"read_parquet('{_quoted(self.snapshot_path)}')"
+            moment = time.strftime("%H:%M:%S", time.localtime(snapshot.stat().st_mtime))
+            if (note := f"store busy: as of {moment}") not in self.notes:
+                self.notes.append(note)
+            source = f"read_parquet('{quoted(snapshot)}')"
             with contextlib.closing(_duckdb().connect()) as memory:
                 return _as_dicts(memory.execute(rows.select(table, where, source), list(values)))
 
@@ -190,8 +213,16 @@ class Store:
     @contextlib.contextmanager
     def _locked(self, kind: int, wait_s: float) -> Iterator[None]:
         """Hold `results.lock`, shared for reading and alone for writing."""
-        self.prepare()
-        with (self.folder / "results.lock").open("a") as file:
+        self._look()
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            file = (self.folder / "results.lock").open("a")
+        except OSError as error:
+            if kind == fcntl.LOCK_SH:  # a store on a read-only disk: nobody writes to it
+                yield
+                return
+            raise UserError(f"store {self.path} cannot be written: {error.strerror}") from error
+        with file:
             deadline = time.monotonic() + wait_s
             while True:
                 try:
@@ -203,8 +234,18 @@ class Store:
                     time.sleep(0.02)
             yield
 
+    def _look(self) -> None:
+        """UserError where something that is no store lies at the path; DuckDB's files say so in bytes 8 to 12."""
+        if self.path.is_dir():
+            raise UserError(f"store {self.path} is a folder: name a file, such as {self.path / 'results.duckdb'}")
+        if not self.path.is_file() or self.path.stat().st_size == 0:
+            return
+        with self.path.open("rb") as file:
+            if file.read(12)[8:] != b"DUCK":
+                raise UserError(f"{self.path} cannot be opened as a store: it is no DuckDB file; choose another")
+
     @contextlib.contextmanager
-    def _connect(self, *, read_only: bool) -> Iterator[duckdb.DuckDBPyConnection]:
+    def connect(self, *, read_only: bool) -> Iterator[duckdb.DuckDBPyConnection]:
         duckdb = _duckdb()
         deadline = time.monotonic() + READ_WAIT_S
         while True:
@@ -217,9 +258,22 @@ class Store:
                     continue
                 kind = StoreLocked if "lock" in str(error) else UserError
                 raise kind(f"store {self.path} cannot be opened: {_first_line(error)}") from error
+            except duckdb.Error as error:
+                raise self._damaged(error) from error
         with contextlib.closing(connection):
-            self._migrate(connection, read_only)
-            yield connection
+            try:
+                self._migrate(connection, read_only)
+                yield connection
+            except (duckdb.FatalException, duckdb.InternalException, duckdb.SerializationException) as error:
+                raise self._damaged(error) from error
+
+    def _damaged(self, error: Exception) -> EnvironmentFailed:
+        """What to say of a file that DuckDB cannot read any more."""
+        last = self.snapshot_of("units")
+        rescue = f"; its last snapshot can be taken into a new store: assay store import {last} --store NEW"
+        return EnvironmentFailed(
+            f"store {self.path} is damaged ({_first_line(error)[:120]}){rescue if last.exists() else ''}"
+        )
 
     def _migrate(self, connection: duckdb.DuckDBPyConnection, read_only: bool) -> None:
         steps = sorted(_MIGRATIONS.glob("*.sql"))
@@ -270,5 +324,6 @@ def _first_line(error: BaseException) -> str:
     return str(error).splitlines()[0]
 
 
-def _quoted(path: Path) -> str:
+def quoted(path: Path) -> str:
+    """The path inside a SQL text of single quotes."""
     return str(path).replace("'", "''")
