@@ -29,6 +29,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seeds", type=str, metavar="N|A-B", help="how many paired seeds, or which")
     parser.add_argument("--arms", type=lambda text: text.split(","), metavar="A,B", help="only these arms")
     parser.add_argument("--workers", type=int, metavar="N", help="processes (default: one a core)")
+    where = "local (default); ray: a Ray session of its own on this machine; ray:ADDRESS or ray:auto: a running cluster"
+    parser.add_argument("--on", default="local", metavar="local|ray[:ADDRESS]", help=where)
     parser.add_argument("--model", help="an Inspect model in the place of the built-in ones, e.g. openai/gpt-5")
     parser.add_argument("--timeout", type=float, metavar="S", help="seconds one arm may take on one seed")
     parser.add_argument("--memory", type=int, metavar="MB", help="memory one arm may take")
@@ -55,6 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
         arms=arguments.arms,
         quick=arguments.quick,
         workers=arguments.workers,
+        on=arguments.on,
         store=store_path(arguments),
         model=arguments.model,
         timeout_s=arguments.timeout,

@@ -11,11 +11,9 @@ import ipaddress
 import logging
 import os
 import random
-import shutil
 import signal
 import socket
 import sys
-import tempfile
 import threading
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -23,6 +21,7 @@ from types import ModuleType
 from typing import Any
 
 from assay.engine.resources import stray_children
+from assay.engine.scratch import scratch
 
 # Modules whose own names are put back if an arm patched them (those of NumPy and torch once they are loaded).
 _GUARDED = ("builtins", "json", "math", "os", "random", "socket", "subprocess", "time", "tempfile")
@@ -41,18 +40,17 @@ def isolated() -> Iterator[None]:
     """Run a unit in an empty folder of its own; afterwards restore the interpreter and throw the folder away."""
     restorers = [_modules(), _interpreter(), _signals(), _logging(), _numpy(), _torch()]
     environment, path, cwd = dict(os.environ), list(sys.path), os.getcwd()
-    folder = tempfile.mkdtemp(prefix="assay-unit-")
-    os.chdir(folder)
-    try:
-        yield
-    finally:
-        for restore in restorers:
-            restore()
-        os.environ.clear()
-        os.environ.update(environment)
-        sys.path[:] = path
-        os.chdir(cwd)
-        shutil.rmtree(folder, ignore_errors=True)
+    with scratch("unit") as folder:
+        os.chdir(folder)
+        try:
+            yield
+        finally:
+            for restore in restorers:
+                restore()
+            os.environ.clear()
+            os.environ.update(environment)
+            sys.path[:] = path
+            os.chdir(cwd)
 
 
 def seed_everything(number: int) -> None:

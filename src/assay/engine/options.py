@@ -26,6 +26,7 @@ class RunOptions:
     arms: Sequence[str] | None = None
     quick: bool = False
     workers: int | None = None
+    on: str = "local"  # or "ray", "ray:ADDRESS"
     store: Path | None = None  # None: nothing is kept
     model: str | None = None
     timeout_s: float | None = None

@@ -16,13 +16,12 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from types import TracebackType
 
-import psutil
-
+from assay.engine.processes import MARK, Guard, kill_tree, signal_group, tree_rss_mb
 from assay.engine.trial import Status
 from assay.engine.worker import MESSAGE_LIMIT, Job, Outcome, Setup
 
@@ -34,19 +33,6 @@ RSS_GROWTH_MB = 500.0
 SAMPLE_S = 0.1  # how often memory is looked at
 _MALLOC = {"MALLOC_ARENA_MAX": "2"}  # glibc keeps an arena a thread otherwise, which looks like a leak
 
-# Reads "+PID" and "-PID" lines; when its input ends, because the coordinator ended, it kills what is left.
-_GUARD = """
-import os, signal, sys
-alive = set()
-for line in sys.stdin:
-    (alive.add if line[0] == "+" else alive.discard)(int(line[1:]))
-for pid in alive:
-    try:
-        os.killpg(pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
-"""
-
 
 @dataclass(frozen=True)
 class Limits:
@@ -54,6 +40,22 @@ class Limits:
 
     timeout_s: float
     memory_mb: int
+
+
+@dataclass(frozen=True)
+class Parcel:
+    """A job on its way to a worker: all but its key is pickled, so that nothing of a trial is imported before."""
+
+    key: str
+    body: bytes
+
+
+def pack(job: Job) -> Parcel:
+    """Raises ValueError for a job that is too large for a message."""
+    body = pickle.dumps((job.key, pickle.dumps(job, protocol=5)), protocol=5)
+    if len(body) > MESSAGE_LIMIT:
+        raise ValueError(f"a unit of {len(body) >> 20} MB cannot be sent to a worker: limit {MESSAGE_LIMIT >> 20}")
+    return Parcel(job.key, body)
 
 
 @dataclass(frozen=True)
@@ -75,8 +77,7 @@ class _Worker:
     ready: bool = False
     units: int = 0
     idle_rss_mb: float = 0.0
-    job: Job | None = None
-    body: bytes = b""
+    job: Parcel | None = None
     limits: Limits = Limits(0, 0)
     started: float = 0.0
     begun: float = 0.0
@@ -90,7 +91,16 @@ class _Worker:
 class Pool:
     """Up to `size` workers; `submit` a job while `free`, then `wait` for what is done. Use as a context manager."""
 
-    def __init__(self, size: int, *, modules: tuple[str, ...], threads: int, network: bool, fresh: bool) -> None:
+    def __init__(
+        self,
+        size: int,
+        *,
+        modules: tuple[str, ...],
+        threads: int,
+        network: bool,
+        fresh: bool,
+        environment: Mapping[str, str] | None = None,  # of the workers; None: this process's
+    ) -> None:
         self.size = size
         self._setup = Setup(modules=modules, parent=os.getpid(), threads=threads, network=network)
         self._fresh = fresh
@@ -98,9 +108,14 @@ class Pool:
         self._leaving: list[tuple[subprocess.Popen[bytes], float]] = []
         self._lock = threading.RLock()
         self._closed = threading.Event()
-        self._guard = subprocess.Popen(
-            [sys.executable, "-I", "-S", "-c", _GUARD], stdin=subprocess.PIPE, text=True, start_new_session=True
-        )
+        self._guard = Guard()
+        self._environment = {
+            **(os.environ if environment is None else environment),
+            **_thread_variables(threads),
+            **_MALLOC,
+            "PYTHONHASHSEED": "0",
+            MARK: self._guard.mark,
+        }
         self._watchdog = threading.Thread(target=self._watch_memory, name="assay-memory", daemon=True)
         self._watchdog.start()
 
@@ -124,11 +139,12 @@ class Pool:
 
     def submit(self, job: Job, limits: Limits) -> None:
         """Hand the job to an idle worker, or to a new one."""
-        body = pickle.dumps((job.key, pickle.dumps(job, protocol=5)), protocol=5)
-        if len(body) > MESSAGE_LIMIT:
-            raise ValueError(f"a unit of {len(body) >> 20} MB cannot be sent to a worker: limit {MESSAGE_LIMIT >> 20}")
+        self.forward(pack(job), limits)
+
+    def forward(self, parcel: Parcel, limits: Limits) -> None:
+        """The same with a job that was packed elsewhere."""
         idle = next((w for w in self._workers if w.job is None), None) or self._start()
-        idle.job, idle.body, idle.limits = job, body, limits
+        idle.job, idle.limits = parcel, limits
         idle.log.clear()
         idle.log_size, idle.peak_mb, idle.condemned, idle.kill_at = 0, 0.0, None, 0.0
         if idle.ready:
@@ -174,10 +190,7 @@ class Pool:
             self._reap()
             time.sleep(0.01)
         self._watchdog.join()
-        assert self._guard.stdin is not None
-        with contextlib.suppress(BrokenPipeError):
-            self._guard.stdin.close()
-        self._guard.wait()
+        self._guard.close()
 
     # --- life and death of a worker ---
 
@@ -192,10 +205,10 @@ class Pool:
             stdout=write_end,
             stderr=write_end,
             pass_fds=(theirs.fileno(),),
-            env={**os.environ, **_thread_variables(self._setup.threads), "PYTHONHASHSEED": "0", **_MALLOC},
+            env=self._environment,
             start_new_session=True,
         )
-        self._tell_guard(f"+{process.pid}\n")
+        self._guard.watch(process.pid)
         theirs.close()
         os.close(write_end)
         worker = _Worker(process, Connection(ours.detach()), read_end, time.monotonic())
@@ -206,9 +219,10 @@ class Pool:
         return worker
 
     def _send(self, worker: _Worker) -> None:
+        assert worker.job is not None
         worker.started, worker.begun = time.time(), time.monotonic()
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-            worker.connection.send_bytes(worker.body)
+            worker.connection.send_bytes(worker.job.body)
 
     def _receive(self, worker: _Worker) -> list[Done]:
         try:
@@ -255,12 +269,12 @@ class Pool:
                 return [self._bury(worker)]
         elif now - worker.begun > worker.limits.timeout_s:
             worker.condemned, worker.kill_at = "timeout", now + TERM_GRACE_S
-            _signal_group(worker.process.pid, signal.SIGTERM)
+            signal_group(worker.process.pid, signal.SIGTERM)
         return []
 
     def _bury(self, worker: _Worker) -> Done:
         """Kill the worker with all that it started, and say what became of its unit."""
-        _kill_tree(worker.process)
+        kill_tree(worker.process)
         code = worker.process.wait()
         self._read_output(worker)
         job, seconds = worker.job, time.monotonic() - worker.begun if worker.begun else 0.0
@@ -277,7 +291,7 @@ class Pool:
 
     def _drop(self, worker: _Worker) -> list[Done]:
         self._forget(worker)
-        self._tell_guard(f"-{worker.process.pid}\n")
+        self._guard.forget(worker.process.pid)
         return []
 
     def _forget(self, worker: _Worker) -> None:
@@ -290,16 +304,10 @@ class Pool:
         for process, deadline in list(self._leaving):
             if process.poll() is None and time.monotonic() < deadline:
                 continue
-            _kill_tree(process)
+            kill_tree(process)
             process.wait()
             self._leaving.remove((process, deadline))
-            self._tell_guard(f"-{process.pid}\n")
-
-    def _tell_guard(self, line: str) -> None:
-        assert self._guard.stdin is not None
-        with contextlib.suppress(BrokenPipeError):  # somebody killed it: workers still die with this process
-            self._guard.stdin.write(line)
-            self._guard.stdin.flush()
+            self._guard.forget(process.pid)
 
     # --- output and memory ---
 
@@ -318,14 +326,14 @@ class Pool:
             with self._lock:
                 watched = [(w, w.job) for w in self._workers if w.job is not None and w.begun]
             for worker, job in watched:
-                used = _tree_rss_mb(worker.process.pid)
+                used = tree_rss_mb(worker.process.pid)
                 with self._lock:
                     if worker.job is not job:
                         continue
                     worker.peak_mb = max(worker.peak_mb, used)
                     if used > worker.limits.memory_mb and worker.condemned is None:
                         worker.condemned = "oom"
-                        _signal_group(worker.process.pid, signal.SIGKILL)
+                        signal_group(worker.process.pid, signal.SIGKILL)
 
 
 def _thread_variables(threads: int) -> dict[str, str]:
@@ -341,32 +349,3 @@ def _obituary(worker: _Worker, status: Status, code: int) -> str:
         return "interrupted"
     how = f"signal {-code} ({signal.Signals(-code).name})" if code < 0 else f"exit code {code}"
     return f"the worker ended inside the unit: {how}"
-
-
-def _tree(pid: int) -> Iterator[psutil.Process]:
-    with contextlib.suppress(psutil.NoSuchProcess):
-        top = psutil.Process(pid)
-        yield top
-        yield from top.children(recursive=True)
-
-
-def _tree_rss_mb(pid: int) -> float:
-    total = 0
-    for process in _tree(pid):
-        with contextlib.suppress(psutil.NoSuchProcess):
-            total += process.memory_info().rss
-    return total / 2**20
-
-
-def _kill_tree(process: subprocess.Popen[bytes]) -> None:
-    """SIGKILL to the worker, its session's process group and every descendant, wherever it moved to."""
-    descendants = list(_tree(process.pid))
-    _signal_group(process.pid, signal.SIGKILL)
-    for descendant in descendants[1:]:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            descendant.kill()
-
-
-def _signal_group(pid: int, number: signal.Signals) -> None:
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(pid, number)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 from assay.engine import interrupt, registry
+from assay.engine.backend import backend, open_pool
 from assay.engine.isolation import isolated, torch_set_up
 from assay.engine.machine import measuring
 from assay.engine.needs import missing
@@ -78,7 +79,7 @@ def run_trials(
     results: list[Result] = []
     inline = options.isolation == "inline"
     session_of_run = open_session(options.store, options.command, _recorded(options))
-    with session_of_run as session, interrupt.watch(raising=inline) as stop:
+    with backend(options.on), session_of_run as session, interrupt.watch(raising=inline) as stop:
         told = Together(progress or Silent(), session.status)
         for name, trial in named:
             results.append(_run_one(name, trial, options, session, told, stop))
@@ -160,13 +161,7 @@ def _run_pooled(
         return
     trial, quick = schedule.plan.trial, options.quick
     units = {u.key: u for u in schedule.all_units}
-    pool = Pool(
-        worker_count(trial, options, len(schedule.waiting)),
-        modules=modules_of(trial),
-        threads=trial.threads,
-        network=options.network or options.model is not None,
-        fresh=options.fresh,
-    )
+    pool = open_pool(trial, options, len(schedule.waiting), progress.note)
     waits = _Waiting(trial.exclusive, progress, stop)
     with pool, measuring(alone=trial.exclusive, waiting=waits) as free:
         while free and (schedule.waiting or pool.busy):

@@ -29,6 +29,7 @@ from assay.engine.fingerprint import digest
 from assay.engine.registry import get_world
 from assay.engine.trial import Cost, Json, Measures, Metric, NoHeadroom, Status
 from assay.engine.units import Kind
+from assay.places import cache_root
 
 MESSAGE_LIMIT = 64 << 20  # bytes
 ERROR_LIMIT = 20_000  # characters of a traceback that are kept
@@ -144,7 +145,7 @@ def _perform(job: Job) -> Outcome:
     world = get_world(job.world)(**job.world_args)
     sample = world.sample(job.sample_seed)
     sample_digest = world.digest(sample) if hasattr(world, "digest") else digest(sample)
-    if job.kind == "fixture" and Path(job.fixture_path).exists():
+    if job.kind == "fixture" and _fixture_path(job).exists():
         return Outcome(job.key, "ok", digest=digest(_fixture(job)))
     models = LazyModels(job.model, job.number)
     arguments: list[Any] = [sample, models, job.number]
@@ -180,7 +181,7 @@ def _judge_arm(job: Job, found: Any) -> Outcome:
 
 def _judge_fixture(job: Job, found: Any) -> Outcome:
     """Put the value away under its final name, by way of a temporary one; its digest joins the pairing digest."""
-    path = Path(job.fixture_path)
+    path = _fixture_path(job)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(f".{os.getpid()}.tmp")
     value_digest = digest(found)
@@ -216,7 +217,12 @@ def invalid(found: Any, metric: Metric) -> str:
 
 def _fixture(job: Job) -> Any:
     """The value a fixture left; of our own cache, so unpickling it is no more than running the code that wrote it."""
-    return pickle.loads(Path(job.fixture_path).read_bytes())
+    return pickle.loads(_fixture_path(job).read_bytes())
+
+
+def _fixture_path(job: Job) -> Path:
+    """A relative path, as on a cluster, lies in the cache of the machine the unit runs on."""
+    return cache_root() / job.fixture_path
 
 
 def _plain(number: Any, name: str) -> Any:
