@@ -9,6 +9,7 @@ from assay.errors import UserError
 
 PAINT = {"holds": "\033[1;32m", "fails": "\033[1;31m", "inconclusive": "\033[1;33m"}
 PLAIN = "\033[0m"
+RULES = {"sign-e-process/1": "looked at after every seed; intervals are confidence sequences, valid at every look"}
 
 
 def verdict_lines(name: str, trial: Trial, verdict: Verdict, *, quick: bool = False, colour: bool = False) -> list[str]:
@@ -23,10 +24,12 @@ def verdict_lines(name: str, trial: Trial, verdict: Verdict, *, quick: bool = Fa
         holm = f", p (Holm) = {verdict.p_holm:.2g}" if verdict.p_holm is not None else ""
         lines.append(f"  tests    {seeds}, p = {verdict.p:.2g}{holm}")
         lines += [f"           {contrast_line(c)}" for c in verdict.contrasts]
+    if verdict.rule in RULES:
+        lines.append(f"  rule     {verdict.rule}: {RULES[verdict.rule]}")
     lines += [f"  mirror   {mirror_line(m)}" for m in verdict.mirrors]
     if verdict.seeds_needed:
         needed = verdict.seeds_needed
-        lines.append(f"  seeds    about {needed.value} would settle it ({needed.low} to {needed.high})")
+        lines.append(f"  seeds    ≈ {needed.value} seeds ({needed.low}–{needed.high}) would settle it")
     if verdict.flags:
         lines.append(f"  flags    {'; '.join(verdict.flags)}")
     if trial.tags:

@@ -13,6 +13,7 @@ The placebo's contrast is an absolute bar of 0 on the trial's own metric.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -58,14 +59,8 @@ def compare(trial: Trial, pairs: Pairs) -> Comparison:
     """
     control = placebo_bar(trial)
     bars = trial.bars or (Bar(versus=trial.baseline, absolute=0.0),)
-    rows: list[tuple[Bar, Floats]] = []
-    problem = None
-    for bar in (*bars, control):
-        if bar is not None and bar.kind != "limit" and len(pairs.complete) >= 2:
-            try:
-                rows.append((bar, differences(trial, bar, pairs)))
-            except NotComparable as impossible:
-                problem = str(impossible)
+    wanted = [bar for bar in (*bars, control) if bar is not None]
+    rows, problem = all_differences(trial, wanted, pairs)
     found = [_limit(trial, bar, pairs) for bar in bars if bar.kind == "limit"]
     if rows:
         tests = three_tests(np.stack([c for _, c in rows]), resampling_seed(trial))
@@ -73,8 +68,21 @@ def compare(trial: Trial, pairs: Pairs) -> Comparison:
         for i, (bar, c) in enumerate(rows):
             missed = bool(below[i]) and bar is not control
             found.append(Compared(bar, _contrast(trial, bar, c, tests, i), bool(above[i]), missed))
-    order = [id(bar) for bar in (*bars, control)]
+    order = [id(bar) for bar in wanted]
     return Comparison(tuple(sorted(found, key=lambda f: order.index(id(f.bar)))), problem)
+
+
+def all_differences(trial: Trial, bars: Sequence[Bar], pairs: Pairs) -> tuple[list[tuple[Bar, Floats]], str | None]:
+    """The differences of every bar that is tested on them, and why one of them is missing, if one is."""
+    rows: list[tuple[Bar, Floats]] = []
+    problem = None
+    for bar in bars:
+        if bar.kind != "limit" and len(pairs.complete) >= 2:
+            try:
+                rows.append((bar, differences(trial, bar, pairs)))
+            except NotComparable as impossible:
+                problem = str(impossible)
+    return rows, problem
 
 
 def placebo_bar(trial: Trial) -> Bar | None:

@@ -13,9 +13,11 @@ from typing import Literal
 
 from assay.engine import registry
 from assay.engine.pool import Limits
-from assay.engine.trial import Trial
+from assay.engine.trial import MIN_SEEDS, Trial
 from assay.engine.units import FIXTURE, Unit
 from assay.errors import UserError
+
+MAX_SEEDS = 64  # of a sequential run, where the user names no other number
 
 
 @dataclass(frozen=True)
@@ -26,8 +28,11 @@ class RunOptions:
     arms: Sequence[str] | None = None
     quick: bool = False
     workers: int | None = None
-    on: str = "local"  # or "ray", "ray:ADDRESS"
+    on: str = "local"  # or "ray", or "ray:ADDRESS" of a running cluster
     store: Path | None = None  # None: nothing is kept
+    sequential: bool = False  # look after every seed and stop as soon as the answer is known
+    max_seeds: int | None = None  # of a sequential run; default MAX_SEEDS
+    aa: bool = False  # the baseline in the method's place: must not hold
     model: str | None = None
     timeout_s: float | None = None
     memory_mb: int | None = None
@@ -40,6 +45,23 @@ class RunOptions:
     isolation: Literal["process", "inline"] = "process"
     shuffle: int = 0
     command: str = ""  # what the user typed, kept with the run
+
+    def __post_init__(self) -> None:
+        """UserError for options that contradict each other."""
+        if self.max_seeds is not None and not self.sequential:
+            raise UserError("--max-seeds bounds a sequential run: add --sequential, or use --seeds N")
+        if self.max_seeds is not None and self.max_seeds < MIN_SEEDS:
+            raise UserError(f"--max-seeds: got {self.max_seeds}, wanted at least {MIN_SEEDS}: fewer settle nothing")
+        if self.sequential and self.seeds is not None:
+            raise UserError("--sequential decides by itself how many seeds to run: drop --seeds, or use --max-seeds N")
+        if self.sequential and self.quick:
+            raise UserError("--sequential gives a verdict and --quick a preview: drop one of them")
+        if self.sequential and self.arms is not None:
+            raise UserError("--sequential looks at all arms of a seed: drop --arms")
+        if self.aa and (self.arms is not None or self.model is not None):
+            raise UserError("--aa runs the baseline twice, on the built-in models: drop --arms and --model")
+        if self.verify < 0:
+            raise UserError(f"--verify: got {self.verify}, wanted the number of units to repeat")
 
 
 def prepare_assets(trial: Trial, options: RunOptions) -> dict[str, str]:

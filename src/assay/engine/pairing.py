@@ -6,7 +6,7 @@ Nothing is dropped silently: what does not count is listed in `Pairs`, and the v
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from assay.engine.trial import TUNING_SEEDS, Bar, Trial, UnitResult
@@ -47,7 +47,7 @@ def pair(
     default: those that have units. quick: take the quick units, and only those.
     Raises ValueError for a seed that is reserved for choosing constants.
     """
-    chosen, stale = _one_version(trial, [u for u in units if u.quick == quick], fingerprint)
+    chosen, stale = one_version(trial, [u for u in units if u.quick == quick], fingerprint)
     seeds = sorted({u.seed for u in chosen} if planned is None else set(planned))
     if reserved := [seed for seed in seeds if seed in TUNING_SEEDS]:
         raise ValueError(f"units: seed {reserved[0]} is reserved for choosing constants and is never judged")
@@ -89,8 +89,9 @@ def read(unit: UnitResult, bar: Bar | None) -> float | None:
     return float(value) if value is not None and math.isfinite(value) else None
 
 
-def _one_version(trial: Trial, units: list[UnitResult], fingerprint: str | None) -> tuple[list[UnitResult], bool]:
-    """The units of one code and trial version: of the code as it is now, else of the one that ran last."""
+def one_version(trial: Trial, units: Sequence[UnitResult], fingerprint: str | None) -> tuple[list[UnitResult], bool]:
+    """The units of one code and trial version, and whether they are stale: of the code as it is now, else of the one
+    that ran last."""
     if not units:
         return [], False
 

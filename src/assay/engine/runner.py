@@ -13,12 +13,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
-from assay.engine import interrupt, registry
+from assay.engine import aa, interrupt, registry
 from assay.engine.backend import backend, open_pool
 from assay.engine.isolation import isolated, torch_set_up
+from assay.engine.looks import Looks, unpaired
 from assay.engine.machine import measuring
 from assay.engine.needs import missing
 from assay.engine.options import (
+    MAX_SEEDS,
     RunOptions,
     check_importable,
     limits_of,
@@ -33,7 +35,7 @@ from assay.engine.schedule import Schedule
 from assay.engine.session import Session, last_attempts, median_seconds, open_session
 from assay.engine.store import Store
 from assay.engine.trial import Measures, Trial, UnitResult, Verdict
-from assay.engine.units import FIXTURE, Plan, plan
+from assay.engine.units import Plan, cases_of, plan
 from assay.engine.worker import perform
 from assay.places import cache_root
 
@@ -51,12 +53,15 @@ def run(
     store: str | Path | None = None,
     quick: bool = False,
     arms: Sequence[str] | None = None,
+    sequential: bool = False,
+    max_seeds: int | None = None,
     isolation: Literal["process", "inline"] = "process",
     progress: Progress | None = None,
 ) -> Result:
     """Run one trial and judge it.
 
     trial: a Trial or a name as in `assay run`. store: path of the results file; None keeps nothing.
+    sequential: look after every seed and stop as soon as the answer is known, at `max_seeds` (64) at the latest.
     isolation: "inline" runs the units in this process, without limits (notebooks, debugging).
     Raises UserError for unknown names, seeds or arms, ValueError for arms that no worker can import.
     """
@@ -66,6 +71,8 @@ def run(
         store=Path(store) if store is not None else None,
         quick=quick,
         arms=arms,
+        sequential=sequential,
+        max_seeds=max_seeds,
         isolation=isolation,
     )
     return run_trials([trial], options, progress)[0]
@@ -75,7 +82,7 @@ def run_trials(
     trials: Sequence[Trial | str], options: RunOptions = _PLAIN, progress: Progress | None = None
 ) -> list[Result]:
     """Run trials one after the other in one session of the store; stops early when interrupted."""
-    named = [_named(t) for t in trials]
+    named = [_named(t, options) for t in trials]
     results: list[Result] = []
     inline = options.isolation == "inline"
     session_of_run = open_session(options.store, options.command, _recorded(options))
@@ -90,12 +97,19 @@ def run_trials(
 
 
 def dry_run(trial: Trial | str, options: RunOptions) -> tuple[Plan, int, float | None]:
-    """The plan, how many of its arm units are stored already, and the seconds the rest should take (None: unknown)."""
-    name, found = _named(trial)
+    """The plan, how many of its arm units are stored already, and the seconds the rest should take (None: unknown).
+
+    A sequential run is planned to its last seed, unless what is stored answers it already.
+    """
+    name, found = _named(trial, options)
     planned = _plan(name, found, options)
     store = Store(options.store) if options.store else None
     reused, _ = _stored(planned, options, store)
-    schedule = Schedule(planned, _fixtures(), reused=reused)
+    looks = _looks(planned, options)
+    schedule = Schedule(planned, _fixtures(), reused=reused, looks=looks)
+    if looks and looks.over:
+        planned = replace(planned, seeds=looks.seeds)
+        schedule = Schedule(planned, _fixtures(), reused=reused)
     medians = median_seconds(store, name, options.quick)
     times = [medians.get(u.arm) for u in schedule.waiting.values() if u.kind == "arm"]
     known = [t for t in times if t is not None]
@@ -112,19 +126,23 @@ def _run_one(
     planned = _plan(name, trial, options)
     check_importable(name, trial, options.isolation)
     reused, attempts = _stored(planned, options, session.store)
-    schedule = Schedule(planned, _fixtures(), reused=reused, attempts=attempts, stamp=session.stamp)
+    looks = _looks(planned, options)
+    schedule = Schedule(planned, _fixtures(), reused=reused, attempts=attempts, stamp=session.stamp, looks=looks)
     progress.begin(planned, schedule.reused)
     if options.isolation == "inline":
         _run_inline(schedule, session, progress, stop)
     else:
         _run_pooled(schedule, options, session, progress, stop)
     cancelled = schedule.cancel()
+    if looks and looks.over:  # units of later seeds that were under way are kept, and are no part of this verdict
+        progress.note(f"stopped after {len(looks.seeds)} of at most {len(planned.seeds)} seeds")
+        planned = replace(planned, seeds=looks.seeds)
     differs = _verify(schedule, options) if options.verify and not stop.asked else None
     units = [schedule.results[u.key] for u in planned.units if u.key in schedule.results] + cancelled
     result = Result(
         name=name,
         trial=trial,
-        units=tuple(_unpaired(units)),
+        units=tuple(unpaired(units)),
         quick=options.quick,
         planned=planned.seeds,
         reused=schedule.reused,
@@ -134,8 +152,9 @@ def _run_one(
         seconds=time.monotonic() - start,
         differs=differs,
     )
-    result = replace(result, verdict=None if stop.asked else _judge(result, planned))
-    session.conclude(result, planned)
+    result = replace(result, verdict=None if stop.asked else _judge(result, planned, options))
+    if not options.aa:
+        result = session.conclude(result, planned)
     progress.end(result)
     return result
 
@@ -226,26 +245,37 @@ def _verify(schedule: Schedule, options: RunOptions) -> float:
 # --- what is decided before the first unit -----------------------------------------------------------------------
 
 
-def _named(trial: Trial | str) -> tuple[str, Trial]:
+def _named(trial: Trial | str, options: RunOptions) -> tuple[str, Trial]:
     if isinstance(trial, str):
-        return registry.get_trial(trial)
-    arm = trial.arms[trial.method]
-    module = getattr(arm, "__module__", "") or "unknown"
-    parts = module.split(".")
-    return "/".join([*parts[-2:-1], trial.name or parts[-1]]), trial
+        name, trial = registry.get_trial(trial)
+    else:
+        arm = trial.arms[trial.method]
+        parts = (getattr(arm, "__module__", "") or "unknown").split(".")
+        name = "/".join([*parts[-2:-1], trial.name or parts[-1]])
+    return (aa.name_of(name), aa.against_itself(trial)) if options.aa else (name, trial)
 
 
 def _plan(name: str, trial: Trial, options: RunOptions) -> Plan:
+    seeds = options.seeds
+    if options.sequential and trial.bar is not None:
+        most, cases = options.max_seeds or MAX_SEEDS, cases_of(trial, options.quick)
+        seeds = most if cases is None else min(most, cases)
     return plan(
         name,
         trial,
-        seeds=options.seeds,
+        seeds=seeds,
         arms=options.arms,
         quick=options.quick,
         model=options.model,
         assets=prepare_assets(trial, options),
         shuffle=options.shuffle,
+        apart=(trial.method,) if options.aa else (),
     )
+
+
+def _looks(planned: Plan, options: RunOptions) -> Looks | None:
+    """The looks of a sequential run; None where the number of seeds is fixed, as it is for a reported trial."""
+    return Looks(planned) if options.sequential and planned.trial.bar is not None else None
 
 
 def _stored(planned: Plan, options: RunOptions, store: Store | None) -> tuple[dict[str, UnitResult], dict[str, int]]:
@@ -267,10 +297,20 @@ def _fixtures() -> Path:
 # --- what is made of the results -----------------------------------------------------------------------------------
 
 
-def _judge(result: Result, planned: Plan) -> Verdict | None:
+def _judge(result: Result, planned: Plan, options: RunOptions) -> Verdict:
     """The verdict on the units of this run; quick runs get a preview that is never stored."""
+    from assay.engine.sequential import sequential_verdict
     from assay.engine.verdicts import verdict
 
+    if options.sequential and result.trial.bar is not None:
+        return sequential_verdict(
+            result.trial,
+            result.arms,
+            max_seeds=options.max_seeds or MAX_SEEDS,
+            fingerprint=planned.fingerprint,
+            planned=planned.seeds,
+            nondeterministic=result.differs or None,
+        )
     return verdict(
         result.trial,
         result.arms,
@@ -280,17 +320,6 @@ def _judge(result: Result, planned: Plan) -> Verdict | None:
         nondeterministic=result.differs or None,
         cases=planned.cases,
     )
-
-
-def _unpaired(units: Sequence[UnitResult]) -> list[UnitResult]:
-    """A seed whose arms met different data counts for none of them: all its good units become `unpaired`."""
-    broken = {u.seed: u.error for u in units if u.status == "unpaired"}
-    return [
-        replace(u, status="unpaired", error=broken[u.seed])
-        if u.seed in broken and u.status == "ok" and u.arm != FIXTURE
-        else u
-        for u in units
-    ]
 
 
 def _difference(first: UnitResult, again: Measures | None, timed: bool) -> float:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from assay.engine.looks import Looks
 from assay.engine.trial import Cost, Measures, Status, UnitResult
 from assay.engine.units import FIXTURE, HEADROOM, Plan, Unit
 from assay.engine.worker import Job, Outcome
@@ -33,6 +34,7 @@ class Schedule:
         reused: Mapping[str, UnitResult] | None = None,
         attempts: Mapping[str, int] | None = None,
         stamp: Stamp = Stamp(),
+        looks: Looks | None = None,
     ) -> None:
         self.plan, self.stamp = plan, stamp
         self._fixtures = fixtures
@@ -61,6 +63,8 @@ class Schedule:
         for unit in self.all_units:
             if unit.key in self.results:
                 self._note_digests(self.results[unit.key])
+        self._looks = looks
+        self._look()
 
     def next(self) -> Unit | None:
         """The first unit, in the order of the plan, that waits for nothing any more; None while there is none."""
@@ -106,7 +110,9 @@ class Schedule:
         if result.status == "ok" and unit.kind == "arm" and (why := self._note_digests(result)):
             result = self._result(unit, outcome, started, peak_mb, status="unpaired", error=why)
         self.results[unit.key] = result
-        return [result, *self._release(unit, result)]
+        found = [result, *self._release(unit, result)]
+        self._look()
+        return found
 
     def cancel(self) -> list[UnitResult]:
         """Give up what still waits (an interrupted run): nothing is recorded, a later run takes it up."""
@@ -115,6 +121,11 @@ class Schedule:
         ]
         self.waiting.clear()
         return left
+
+    def _look(self) -> None:
+        """Hand out nothing more once the looks of a sequential run have given the answer."""
+        if self._looks is not None and self._looks.stopped(self.results):
+            self.waiting.clear()
 
     def _release(self, unit: Unit, result: UnitResult) -> list[UnitResult]:
         """Let those that waited for the unit run, or close them where it failed; hands out what was closed."""

@@ -1,7 +1,8 @@
 """How every tried trial stands, from the store: verdicts, their Holm correction, and what a page shows of them.
 
-A stored verdict is read where it was computed from the same units by the same rule; else it is computed anew.
-Quick runs, and runs in which an outside model took the built-in one's place, never count.
+A stored verdict is read where it was computed from the same units by the same rule; else it is computed anew. A trial
+that was last run with `--sequential` keeps to that rule and to the seeds at which it stops.
+Quick runs, runs in which an outside model took the built-in one's place, and A/A runs never count.
 """
 
 from __future__ import annotations
@@ -11,9 +12,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from assay.engine import registry
-from assay.engine.session import data_sha
+from assay.engine.aa import is_aa
+from assay.engine.pairing import one_version
+from assay.engine.session import data_sha, remembering
 from assay.engine.store import Store, StoredVerdict
-from assay.engine.trial import Contrast, Trial, UnitResult, Verdict
+from assay.engine.trial import MIN_SEEDS, Contrast, Trial, UnitResult, Verdict
 from assay.engine.units import trial_fingerprint
 from assay.errors import UserError
 
@@ -48,8 +51,9 @@ class Judged:
 def scoreboard(
     store: Store, *, names: Sequence[str] | None = None, plan: bool = False
 ) -> tuple[list[Judged], list[str]]:
-    """Every trial with full units in the store (or those named), Holm-corrected together, and notes on what could
-    not be judged. `plan` also simulates the seeds needed where an answer is open."""
+    """Every trial with full units in the store (or those named), corrected together by Holm and by
+    Benjamini-Hochberg, and notes on what could not be judged. `plan` also simulates the seeds needed where an
+    answer is open."""
     stored = store.verdicts()
     found, notes = [], list(store.notes)
     for name, units in by_trial(store.units(trials=names, latest=True)).items():
@@ -59,16 +63,18 @@ def scoreboard(
         except (UserError, ImportError) as error:
             notes.append(f"{name}: {error}")
             continue
-        kept = tuple(unit for unit in units if unit.arm in trial.arms)
-        found.append(Judged(name, entry.title, trial, kept, _verdict(trial, kept, stored.get(name), plan)))
+        now = trial_fingerprint(trial)
+        arms = [unit for unit in units if unit.arm in trial.arms]
+        kept, judged = _verdict(trial, one_version(trial, arms, now)[0], now, stored.get(name), plan)
+        found.append(Judged(name, entry.title, trial, tuple(kept), judged))
     return _with_holm(found), [*notes, *(note for note in store.notes if note not in notes)]
 
 
 def by_trial(units: Iterable[UnitResult]) -> dict[str, list[UnitResult]]:
-    """Full units by trial, in the order of their names; previews and outside models left out."""
+    """Full units by trial, in the order of their names; previews, outside models and A/A runs left out."""
     found: dict[str, list[UnitResult]] = {}
     for unit in units:
-        if not unit.quick and "outside" not in unit.models:
+        if not unit.quick and "outside" not in unit.models and not is_aa(unit.trial):
             found.setdefault(unit.trial, []).append(unit)
     return dict(sorted(found.items()))
 
@@ -81,14 +87,43 @@ def _with_holm(board: Sequence[Judged]) -> list[Judged]:
     return [replace(j, verdict=verdict) for j, verdict in zip(board, with_holm([j.verdict for j in board]))]
 
 
-def _verdict(trial: Trial, units: Sequence[UnitResult], known: StoredVerdict | None, plan: bool) -> Verdict:
+def _verdict(
+    trial: Trial, units: Sequence[UnitResult], now: str, known: StoredVerdict | None, plan: bool
+) -> tuple[Sequence[UnitResult], Verdict]:
+    """The verdict on units of one code, and those of them that it rests on. `now`: the code's fingerprint today."""
+    from assay.engine import sequential
     from assay.engine.verdicts import RULE, verdict
 
-    now = trial_fingerprint(trial)
+    rule = RULE
+    if known and known.rule == sequential.RULE:
+        rule, units = known.rule, _looked_at(trial, units, now, known)
     # Mirrors and the seeds needed are not stored, so a reader who wants them has the rule run again.
-    if known and not plan and (known.fingerprint, known.data_sha, known.rule) == (now, data_sha(units), RULE):
-        return read_verdict(known)
-    return verdict(trial, units, fingerprint=now, plan=plan)
+    same = known and (known.fingerprint, known.data_sha, known.rule) == (now, data_sha(units, known.flags), rule)
+    if known and same and not plan:
+        return units, read_verdict(known)
+    if rule == RULE:
+        judged = verdict(trial, units, fingerprint=now, plan=plan)
+    else:
+        judged = sequential.sequential_verdict(trial, units, fingerprint=now)
+        if known and same:  # only the run itself knew how many seeds it would have gone to at most
+            judged = replace(judged, reason=known.reason, flags=known.flags)
+    return units, remembering(judged, known, now)
+
+
+def _looked_at(trial: Trial, units: Sequence[UnitResult], now: str, known: StoredVerdict) -> Sequence[UnitResult]:
+    """The units of the seeds that a sequential run looked at; where some were run again since, up to the new stop."""
+    from assay.engine.sequential import settled
+
+    last = max(u.seed for u in units) + 1
+    for seeds in range(known.n, last + 1):
+        seen = [u for u in units if u.seed < seeds]
+        if data_sha(seen, known.flags) == known.data_sha:
+            return seen
+    for seeds in range(MIN_SEEDS, last):
+        seen = [u for u in units if u.seed < seeds]
+        if settled(trial, seen, planned=range(seeds), fingerprint=now):
+            return seen
+    return units
 
 
 def read_verdict(stored: StoredVerdict) -> Verdict:

@@ -18,14 +18,13 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import ArrayLike
 
-from assay.engine.contrasts import Compared, compare
-from assay.engine.pairing import pair
+from assay.engine.contrasts import Compared, all_differences, compare, placebo_bar
+from assay.engine.pairing import Pairs, pair
 from assay.engine.stats import LEVEL, TOLERANCE, Flags, Floats
 from assay.engine.trial import MIN_SEEDS, Trial, UnitResult, Verdict
 from assay.engine.verdicts import judge
 
 RULE = "sign-e-process/1"
-MAX_SEEDS = 64
 _STAKES = np.array([0.5, 1.0, 2.0, 4.0])  # lambda: small ones for small steady effects, large for clear ones
 _THRESHOLD = -np.log(LEVEL)  # log 40
 _GRID = 201
@@ -93,10 +92,11 @@ def sequential_verdict(
     trial: Trial,
     units: Iterable[UnitResult],
     *,
-    max_seeds: int = MAX_SEEDS,
+    max_seeds: int = 64,
     fingerprint: str | None = None,
     planned: Collection[int] | None = None,
     quick: bool = False,
+    nondeterministic: float | None = None,
 ) -> Verdict:
     """One look of `--sequential`, once all arms of the seeds so far are done: stop unless `inconclusive`.
 
@@ -110,11 +110,35 @@ def sequential_verdict(
     comparison = compare(trial, pairs)
     if len(pairs.complete) >= MIN_SEEDS:
         comparison = replace(comparison, found=tuple(_anytime(f) for f in comparison.found))
-    judged = judge(trial, pairs, comparison, rule=RULE, quick=quick)
+    judged = judge(trial, pairs, comparison, rule=RULE, quick=quick, nondeterministic=nondeterministic)
+    looks = f"{len(pairs.rows)} of at most {max_seeds} seeds"
+    judged = replace(judged, flags=(f"sequential: {looks}", *judged.flags))
     if judged.outcome != "inconclusive":
         return judged
-    looks = f"open after {len(pairs.rows)} of at most {max_seeds} seeds"
-    return replace(judged, reason=f"{looks}: {judged.reason}")
+    return replace(judged, reason=f"open after {looks}: {judged.reason}")
+
+
+def settled(
+    trial: Trial, units: Iterable[UnitResult], *, planned: Collection[int], fingerprint: str | None = None
+) -> bool:
+    """Whether one look gives an answer: `sequential_verdict` is asked only where an e-process has crossed."""
+    found = list(units)
+    if not _worth_asking(trial, pair(trial, found, fingerprint=fingerprint, planned=planned)):
+        return False
+    return sequential_verdict(trial, found, planned=planned, fingerprint=fingerprint).outcome != "inconclusive"
+
+
+def _worth_asking(trial: Trial, pairs: Pairs) -> bool:
+    """False where the answer is open for sure: no bar is a limit and the e-processes have not crossed."""
+    if any(bar.kind == "limit" for bar in trial.bars):
+        return True
+    control = placebo_bar(trial)
+    rows, _ = all_differences(trial, [*trial.bars, *([control] if control else [])], pairs)
+    if not rows:
+        return False
+    c = np.stack([found for _, found in rows])
+    below = crossed(-c[: len(trial.bars)])[:, -1]
+    return bool(crossed(c)[:, -1].all() or below.any())
 
 
 def _anytime(f: Compared) -> Compared:

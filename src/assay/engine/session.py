@@ -14,6 +14,7 @@ import statistics
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,8 +23,8 @@ from assay.engine.journal import Journal, Segment
 from assay.engine.machine import this_environment, this_machine
 from assay.engine.progress import Progress, Silent
 from assay.engine.schedule import Stamp
-from assay.engine.store import Store
-from assay.engine.trial import UnitResult
+from assay.engine.store import Store, StoredVerdict
+from assay.engine.trial import UnitResult, Verdict
 from assay.errors import AssayError
 
 if TYPE_CHECKING:
@@ -50,8 +51,9 @@ class Session:
     def keep_log(self, key: str, log: bytes) -> None:
         """Keep what a unit printed."""
 
-    def conclude(self, result: Result, plan: Plan) -> None:
-        """Put the verdict away, unless it is a preview."""
+    def conclude(self, result: Result, plan: Plan) -> Result:
+        """Put the verdict away, unless it is a preview; hands it out as it then stands."""
+        return result
 
 
 class StoredSession(Session):
@@ -91,26 +93,29 @@ class StoredSession(Session):
             except OSError as error:
                 self._fail(error)
 
-    def conclude(self, result: Result, plan: Plan) -> None:
+    def conclude(self, result: Result, plan: Plan) -> Result:
         if (
             result.verdict is None
             or result.quick
             or set(plan.arms) != set(result.trial.arms) - set(result.trial.model_arms if plan.model is None else ())
         ):
-            return
+            return result
         known = self.store.verdicts().get(result.name)
-        sha = data_sha(result.arms)
-        if known and (known.fingerprint, known.data_sha, known.rule) == (plan.fingerprint, sha, result.verdict.rule):
-            return
+        verdict = remembering(result.verdict, known, plan.fingerprint)
+        sha = data_sha(result.arms, verdict.flags)
+        concluded = replace(result, verdict=verdict)
+        if known and (known.fingerprint, known.data_sha, known.rule) == (plan.fingerprint, sha, verdict.rule):
+            return concluded
         row = rows.verdict_row(
             result.name,
-            result.verdict,
+            verdict,
             fingerprint=plan.fingerprint,
             data_sha=sha,
             computed=time.time(),
             machine_id=self.stamp.machine_id,
         )
         self._append("verdicts", row)
+        return concluded
 
     def close(self) -> None:
         """Move everything into the store; what cannot be moved now stays in the journal for the next command."""
@@ -207,7 +212,18 @@ def median_seconds(store: Store | None, trial: str, quick: bool) -> dict[str, fl
     return {arm: statistics.median(found) for arm, found in times.items()}
 
 
-def data_sha(units: Sequence[UnitResult]) -> str:
-    """Hash of what a verdict was computed from."""
+def data_sha(units: Sequence[UnitResult], flags: Sequence[str] = ()) -> str:
+    """Hash of what a verdict was computed from: its units, and what repeating some of them showed (a flag)."""
     words = sorted((u.unit_key, u.attempt, u.status, u.value) for u in units)
-    return hashlib.sha256(json.dumps(words).encode()).hexdigest()
+    return hashlib.sha256(json.dumps([*words, *_repeats(flags)]).encode()).hexdigest()
+
+
+def remembering(judged: Verdict, known: StoredVerdict | None, fingerprint: str) -> Verdict:
+    """`judged` with the flag of an earlier verdict on the same code whose units did not repeat."""
+    if known is None or known.fingerprint != fingerprint or _repeats(judged.flags):
+        return judged
+    return replace(judged, flags=(*judged.flags, *_repeats(known.flags)))
+
+
+def _repeats(flags: Sequence[str]) -> list[str]:
+    return [flag for flag in flags if flag.startswith("nondeterministic")]

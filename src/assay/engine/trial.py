@@ -364,7 +364,8 @@ class Verdict:
     reason: str
     contrasts: tuple[Contrast, ...] = ()
     p: float = 1.0
-    p_holm: float | None = None
+    p_holm: float | None = None  # over all trials on the page, with `q`, the Benjamini-Hochberg value
+    q: float | None = None
     n: int = 0
     incomplete: int = 0
     seeds_needed: Range | None = None

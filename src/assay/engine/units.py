@@ -50,6 +50,7 @@ class Plan:
     assets: tuple[tuple[str, str], ...] = ()  # prepared assets and the hash of their files
     cases: int | None = None  # how many the world has, where a seed is a case
     shuffle: int = 0  # another order of the same units: results must not depend on it
+    apart: tuple[str, ...] = ()  # arms that draw from another stream than the rest of their seed
 
     @cached_property
     def units(self) -> list[Unit]:
@@ -85,8 +86,9 @@ class Plan:
         return sorted(arms, key=depth.__getitem__)
 
     def _unit(self, kind: Kind, arm: str, seed: int, waits_for: tuple[str, ...]) -> Unit:
-        number = derived_seed(self.trial, seed)
-        sample_seed = seed if self.trial.pairs == "case" else number
+        shared = derived_seed(self.trial, seed)
+        number = derived_seed(self.trial, seed, stream=1) if arm in self.apart else shared
+        sample_seed = seed if self.trial.pairs == "case" else shared
         return Unit(self.key(kind, arm, seed), kind, arm, seed, number, sample_seed, waits_for)
 
     def key(self, kind: Kind, arm: str, seed: int) -> str:
@@ -120,10 +122,11 @@ def plan(
     model: str | None = None,
     assets: Mapping[str, str] | None = None,
     shuffle: int = 0,
+    apart: Sequence[str] = (),
 ) -> Plan:
     """Decide the units of a trial. Raises UserError for seeds that cannot be used and arms that do not exist."""
     chosen = _seeds(trial, seeds, quick)
-    cases = _cases(trial, quick)
+    cases = cases_of(trial, quick)
     if cases is not None and max(chosen) >= cases:
         raise UserError(f"world {trial.world!r} has {cases} cases (0 to {cases - 1}): no more exist")
     offered = [a for a in trial.arms if model is not None or a not in trial.model_arms]
@@ -147,6 +150,7 @@ def plan(
         assets=tuple(sorted((assets or {}).items())),
         cases=cases,
         shuffle=shuffle,
+        apart=tuple(apart),
     )
 
 
@@ -157,11 +161,15 @@ def trial_fingerprint(trial: Trial) -> str:
     return fingerprint(modules_behind(*trial.arms.values(), fixture, trial.headroom, world))
 
 
-def derived_seed(trial: Trial, seed: int) -> int:
-    """The 32-bit number that all arms of `seed` get: one stream per paper and world, another for every seed."""
+def derived_seed(trial: Trial, seed: int, stream: int = 0) -> int:
+    """The 32-bit number that all arms of `seed` get: one stream per paper and world, another for every seed.
+
+    Streams other than 0 are for arms that must not share the others' luck.
+    """
     import numpy as np
 
-    return int(np.random.SeedSequence([_entropy(trial.paper, trial.world), seed]).generate_state(1)[0])
+    entropy = [_entropy(trial.paper, trial.world), seed, *([stream] if stream else [])]
+    return int(np.random.SeedSequence(entropy).generate_state(1)[0])
 
 
 @lru_cache(maxsize=256)
@@ -183,7 +191,8 @@ def _seeds(trial: Trial, seeds: int | Sequence[int] | None, quick: bool) -> tupl
     return chosen
 
 
-def _cases(trial: Trial, quick: bool) -> int | None:
+def cases_of(trial: Trial, quick: bool) -> int | None:
+    """How many cases the trial's world has, where a seed is a case; else None."""
     if trial.pairs != "case":
         return None
     world: Any = registry.get_world(trial.world)(**trial.arguments(quick))

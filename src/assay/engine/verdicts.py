@@ -18,7 +18,7 @@ from assay.engine.flags import SKEWED, flags
 from assay.engine.mirrors import mirrored
 from assay.engine.pairing import Pairs, pair
 from assay.engine.power import MOST_SEEDS, seeds_needed
-from assay.engine.stats import LEVEL, decide, holm
+from assay.engine.stats import LEVEL, benjamini_hochberg, decide, holm
 from assay.engine.trial import MIN_SEEDS, Contrast, Outcome, Range, Trial, UnitResult, Verdict
 
 RULE = "three-tests/1"
@@ -148,17 +148,18 @@ def _in_words(needed: Range | None, tested: Sequence[Contrast], cases: int | Non
         below = min(tested, key=lambda c: c.estimate)
         return f"more seeds will not help: the effect seen is below the bar ({below.name})"
     if cases is not None and needed.value > cases:
-        return f"about {needed.value} seeds would be needed, but no more cases exist ({cases})"
+        return f"≈ {needed.value} seeds would be needed, but no more cases exist ({cases})"
     if needed.value >= MOST_SEEDS:
         return f"more than {MOST_SEEDS} seeds would be needed"
-    return f"about {needed.value} seeds would be needed ({needed.low} to {needed.high})"
+    return f"≈ {needed.value} seeds ({needed.low}–{needed.high}) would be needed"
 
 
 def with_holm(verdicts: Sequence[Verdict]) -> tuple[Verdict, ...]:
-    """The same verdicts with `p_holm` over those that were judged; reported and unrun ones keep None."""
+    """The same verdicts with `p_holm` and `q` over those that were judged; reported and unrun ones keep None."""
     judged = [i for i, v in enumerate(verdicts) if v.outcome in ("holds", "fails", "inconclusive")]
-    adjusted = dict(zip(judged, holm([verdicts[i].p for i in judged]).tolist()))
-    return tuple(replace(v, p_holm=adjusted.get(i)) for i, v in enumerate(verdicts))
+    p = [verdicts[i].p for i in judged]
+    familywise, discoveries = (dict(zip(judged, f(p).tolist())) for f in (holm, benjamini_hochberg))
+    return tuple(replace(v, p_holm=familywise.get(i), q=discoveries.get(i)) for i, v in enumerate(verdicts))
 
 
 def badge(judged: Verdict, trials: int) -> str:
