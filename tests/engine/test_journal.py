@@ -65,7 +65,36 @@ def test_a_changed_byte_is_never_read_as_a_record(tmp_path_factory: Any, at: int
     contents = read(path)
     assert [r["row"]["n"] for r in contents.records] == list(range(len(contents.records)))
     assert len(contents.records) == (at % len(data)) // (len(data) // 5)
-    assert contents.corrupt or contents.torn
+    assert contents.corrupt or (contents.torn and data[-1] == 0)  # as if the last block had never been written
+
+
+LENGTHS = {"longer": 40, "shorter": 3, "of no record": 1 << 30, "none": 0, "past the end": 100_000}
+
+
+@pytest.mark.parametrize("length", LENGTHS.values(), ids=LENGTHS)
+@pytest.mark.parametrize("which", [0, 2, 4])
+def test_a_damaged_length_is_no_torn_end(tmp_path: Path, which: int, length: int) -> None:
+    path = written(tmp_path, 5)
+    data = bytearray(path.read_bytes())
+    struct.pack_into("<I", data, which * len(data) // 5, length)
+    path.write_bytes(bytes(data))
+    contents = read(path)
+    assert [r["row"]["n"] for r in contents.records] == list(range(which))
+    assert contents.corrupt
+    assert not contents.torn
+
+
+def test_zeros_behind_the_last_record_are_a_torn_end_and_within_the_file_damage(tmp_path: Path) -> None:
+    path = written(tmp_path, 3)
+    data = path.read_bytes()
+    third = len(data) // 3
+    for cut_off in (data + bytes(4096), data[:-5] + bytes(5), data[: 2 * third + 12] + bytes(100)):
+        path.write_bytes(cut_off)
+        assert read(path).torn
+        assert not read(path).corrupt
+    path.write_bytes(data[:third] + bytes(third) + data[2 * third :])
+    assert read(path).corrupt
+    assert len(read(path).records) == 1
 
 
 class FullDisk:

@@ -96,7 +96,11 @@ class Segment:
 
 @dataclass(frozen=True)
 class Contents:
-    """What a journal file says. `torn`: its last record was cut off by a crash; `corrupt`: a checksum is wrong."""
+    """What a journal file says.
+
+    torn: its last record was cut off by a crash, before it was acknowledged. corrupt: bytes were changed, so that
+    records that had been acknowledged may follow the last one that can be read.
+    """
 
     records: tuple[Record, ...]
     torn: bool = False
@@ -109,19 +113,43 @@ def read(path: Path) -> Contents:
     records: list[Record] = []
     at = 0
     while at < len(data):
-        if len(data) - at < _HEAD.size:
-            return Contents(tuple(records), torn=True)
-        length, crc = _HEAD.unpack_from(data, at)
+        length, crc = _HEAD.unpack(data[at : at + _HEAD.size].ljust(_HEAD.size, b"\0"))
         body = data[at + _HEAD.size : at + _HEAD.size + length]
-        if length > RECORD_LIMIT:
-            return Contents(tuple(records), corrupt=True)
-        if len(body) < length:
-            return Contents(tuple(records), torn=True)
-        if zlib.crc32(body) != crc:
-            return Contents(tuple(records), corrupt=True)
+        if not body or len(body) < length or zlib.crc32(body) != crc:
+            damaged = _damaged(data, at)
+            return Contents(tuple(records), torn=not damaged, corrupt=damaged)
         records.append(json.loads(body))
         at += _HEAD.size + length
     return Contents(tuple(records))
+
+
+def _damaged(data: bytes, at: int) -> bool:
+    """Whether what stands at `at`, which is no record, was changed after it had been written, and not cut off.
+
+    A write that was cut off is the last one, and leaves the beginning of a record, perhaps followed by zeros where
+    the file had grown before its blocks were written. Another record behind it, a body that is all there, or a length
+    that no record has, cannot come from that.
+    """
+    rest = data[at:]
+    written = rest.rstrip(b"\0")
+    if len(written) <= _HEAD.size:
+        return False
+    length, crc = _HEAD.unpack_from(rest)
+    body = rest[_HEAD.size :]
+    if not 0 < length <= RECORD_LIMIT or zlib.crc32(body) == crc or _holds_a_record(rest):
+        return True
+    return bool(length <= len(body) and body[length - 1])
+
+
+def _holds_a_record(data: bytes) -> bool:
+    """Whether a whole record begins anywhere after the first byte; every body is a JSON object."""
+    start = data.find(b"{", _HEAD.size + 1)
+    while start >= 0:
+        length, crc = _HEAD.unpack_from(data, start - _HEAD.size)
+        if 0 < length <= len(data) - start and zlib.crc32(data[start : start + length]) == crc:
+            return True
+        start = data.find(b"{", start + 1)
+    return False
 
 
 def left_over(folder: Path) -> Iterator[Segment]:
