@@ -1,8 +1,11 @@
-"""Group-relative advantages: the arithmetic that every group-based policy gradient shares. No paper in it."""
+"""What every group-based policy gradient shares: group-relative advantages, the clipped surrogate, and one small
+GRPO loop for any `Policy`. No paper in it."""
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
 
 import torch
 from torch import Tensor
@@ -65,6 +68,105 @@ def group_means(rewards: Tensor, group: Tensor) -> Tensor:
     values, of = rewards[scored].double(), cell[scored]
     means = _sums(values, of, cells) / _sums(torch.ones_like(values), of, cells)
     return means[cell].to(rewards.dtype)
+
+
+class Policy(Protocol):
+    """Anything with weights that gives each of N decisions its log-probability, with a graph.
+
+    What observations are is between the policy and whoever collects its rollouts.
+    """
+
+    def parameters(self) -> Iterator[torch.nn.Parameter]: ...
+
+    def log_prob(self, observations: Any, actions: Tensor) -> Tensor: ...
+
+
+@dataclass(frozen=True)
+class Rollouts:
+    """B rollouts of N decisions in all, as the policy that made them saw them.
+
+    observations   of the N decisions, in the policy's own form
+    actions        (N, ...) what was done
+    logprobs       (N,) log pi_old of it, without a graph
+    row            (N,) the rollout each decision belongs to
+    rewards        (B,) NaN marks a rollout that no reward could score
+    group          (B,) the rollouts that are compared with one another
+    """
+
+    observations: Any
+    actions: Tensor
+    logprobs: Tensor
+    row: Tensor
+    rewards: Tensor
+    group: Tensor
+
+    def __post_init__(self) -> None:
+        decisions = len(self.row)
+        if len(self.actions) != decisions or self.logprobs.shape != (decisions,):
+            got = f"{len(self.actions)} actions and log-probs of shape {tuple(self.logprobs.shape)}"
+            raise ValueError(f"row: got {decisions} decisions but {got}, wanted one of each a decision")
+        if decisions and not 0 <= int(self.row.min()) <= int(self.row.max()) < len(self.rewards):
+            raise ValueError(f"row: got a rollout outside 0 ... {len(self.rewards) - 1}")
+
+
+def clipped_surrogate(
+    logprobs: Tensor, old_logprobs: Tensor, advantages: Tensor, eps_low: float = 0.2, eps_high: float = 0.2
+) -> Tensor:
+    """min(ratio A, clip(ratio, 1 - eps_low, 1 + eps_high) A) element by element, ratio = pi / pi_old; to maximise."""
+    ratio = (logprobs - old_logprobs).exp()
+    return torch.min(ratio * advantages, ratio.clamp(1 - eps_low, 1 + eps_high) * advantages)
+
+
+def grpo_loss(policy: Policy, rollouts: Rollouts, advantages: Tensor, clip: float = 0.2) -> Tensor:
+    """Minus the clipped surrogate, summed over a rollout's decisions and averaged over rollouts, a scalar.
+
+    `advantages` (B,) are those of the rollouts. At the policy that made the rollouts its gradient is minus the
+    plain policy gradient, whatever the rollouts' lengths.
+    """
+    logprobs = policy.log_prob(rollouts.observations, rollouts.actions)
+    surrogate = clipped_surrogate(logprobs, rollouts.logprobs, advantages[rollouts.row], clip, clip)
+    return -surrogate.sum() / len(rollouts.rewards)
+
+
+def grpo(
+    policy: Policy,
+    collect: Callable[[int], Rollouts],
+    updates: int,
+    *,
+    learning_rate: float = 1e-3,
+    clip: float = 0.2,
+    epochs: int = 1,
+    max_norm: float = 1.0,
+    advantages: Callable[[Tensor, Tensor], Tensor] = group_advantages,
+    after: Callable[[int], None] | None = None,
+) -> list[float]:
+    """Train `policy` in place: collect rollouts, `epochs` Adam steps on the clipped surrogate, and again.
+
+    collect      update number to rollouts of the present policy
+    advantages   (rewards, group) of the rollouts to (B,)
+    after        called with the update's number when it is done (evaluation, schedules)
+
+    Returns the mean scored reward of every update. Raises ValueError for settings out of range.
+    """
+    for name, got, least in (("updates", updates, 0), ("epochs", epochs, 1)):
+        if got < least:
+            raise ValueError(f"{name}: got {got}, wanted at least {least}")
+    if not 0 < clip < 1:
+        raise ValueError(f"clip: got {clip}, wanted a share in (0, 1)")
+    optimizer = torch.optim.Adam(policy.parameters(), lr=learning_rate)
+    means = []
+    for update in range(updates):
+        rollouts = collect(update)
+        weights = advantages(rollouts.rewards, rollouts.group)
+        for _ in range(epochs):
+            optimizer.zero_grad()
+            grpo_loss(policy, rollouts, weights, clip).backward()
+            torch.nn.utils.clip_grad_norm_(policy.parameters(), max_norm)
+            optimizer.step()
+        means.append(float(rollouts.rewards.nanmean()))
+        if after is not None:
+            after(update)
+    return means
 
 
 def _numbered(group: Tensor) -> tuple[Tensor, int]:
