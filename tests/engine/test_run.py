@@ -165,6 +165,36 @@ def test_a_later_arm_is_cancelled_where_the_earlier_one_failed() -> None:
     assert by_arm["placebo"].error == "method of this seed: error"
 
 
+def test_what_waits_for_a_stored_failure_stays_closed_until_a_retry_is_asked_for(tmp_path: Path, calls: Path) -> None:
+    broken = replace(s.matched_cards, arms={**s.matched_cards.arms, "method": s.raises})
+    no_fixture = replace(s.table_cards, fixture=Fixture(s.raises))  # type: ignore[arg-type]
+    for trial, failed in ((broken, "method"), (no_fixture, "(fixture)")):
+        store = tmp_path / f"{trial.name}.duckdb"
+        first = run(trial, seeds=2, workers=1, store=store)
+        kept = Store(store).units()
+        again = run(trial, seeds=2, workers=1, store=store)
+        assert (again.ran, again.verdict) == (0, first.verdict)
+        assert {(u.arm, u.seed): (u.status, u.attempt) for u in again.units} == {
+            (u.arm, u.seed): (u.status, u.attempt) for u in first.units
+        }
+        assert Store(store).units() == kept
+        (retried,) = run_trials([trial], RunOptions(seeds=2, workers=1, store=store, retry_failed=True))
+        assert {u.attempt for u in retried.units if u.arm == failed} == {1}
+        assert retried.ran == 2
+
+
+def test_new_seeds_that_wait_for_a_stored_failure_are_closed_and_stored(tmp_path: Path, calls: Path) -> None:
+    store = tmp_path / "results.duckdb"
+    shared = replace(s.table_cards, fixture=Fixture(s.raises, distinct=1))  # type: ignore[arg-type]
+    run(shared, seeds=1, workers=1, store=store)
+    more = run(shared, seeds=2, workers=1, store=store)
+    assert more.ran == 0
+    assert sorted((u.seed, u.status) for u in Store(store).units() if u.arm == "method") == [
+        (0, "cancelled"),
+        (1, "cancelled"),
+    ]
+
+
 def test_a_case_is_sampled_by_its_plain_number_and_there_are_only_so_many() -> None:
     cases = replace(s.better_cards, world="sample_trials:numbered", pairs="case", arms=dict(s.better_cards.arms))
     result = run(cases, seeds=7, isolation="inline")

@@ -10,13 +10,14 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from assay.cli.stores import add_store, store_path
-from assay.cli.words import parse_seeds, verdict_lines
+from assay.cli.words import contrast_line, parse_seeds, verdict_lines
 from assay.engine import aa
 from assay.errors import UserError
 
 if TYPE_CHECKING:
     from assay.engine.result import Result
     from assay.engine.runner import RunOptions
+    from assay.engine.trial import Verdict
 
 EXPECTATION = 6  # exit code where --expect is not met
 OUTCOMES = ("holds", "fails", "inconclusive")
@@ -130,7 +131,9 @@ def _print_plan(
 def _print_results(results: list[Result], options: RunOptions) -> None:
     for result in results:
         print()
-        if result.verdict:
+        if result.verdict and aa.is_aa(result.name):
+            print("\n".join(_aa_lines(result.name, result.verdict)))
+        elif result.verdict:
             colour = sys.stdout.isatty()
             lines = verdict_lines(result.name, result.trial, result.verdict, quick=result.quick, colour=colour)
             print("\n".join(lines))
@@ -144,22 +147,24 @@ def _print_results(results: list[Result], options: RunOptions) -> None:
             print(f"the whole of it: assay status --log {first.unit_key[:12]}")
         if result.failure:
             print(f"\n{result.failure}")
-        if result.verdict and aa.is_aa(result.name):
-            print(f"\n{_aa_line(result.verdict.outcome)}")
-        elif result.interrupted:
+        if result.interrupted:
             done = sum(u.status == "ok" for u in result.arms)
             print(f"\ninterrupted, {done} units are stored; continue with: {options.command}")
-        elif result.verdict and not result.quick and result.units:
+        elif result.verdict and not result.quick and result.units and not aa.is_aa(result.name):
             print(f"\nnext: assay plot {result.name} --out {result.name.split('/')[-1]}.png   or   assay report")
 
 
-def _aa_line(outcome: str) -> str:
-    if outcome != "holds":
-        return "a/a: the baseline against itself does not hold, as it should be"
-    return (
-        "a/a: the baseline against itself HOLDS: one in forty does by chance; try other seeds (--seeds 100-115), "
-        "and if it holds again, look for what tells the arms apart"
-    )
+def _aa_lines(name: str, verdict: Verdict) -> list[str]:
+    """A/A in plain words: what was found, and what it means; its units are stored, its verdict is not."""
+    found = [f"  {contrast_line(c)}" for c in verdict.contrasts] or [f"  {verdict.reason}"]
+    if verdict.outcome != "holds":
+        return [f"{name}: does not hold, as it should be: the baseline does not beat itself", *found]
+    return [
+        f"{name}: HOLDS, and must not: the baseline beats itself",
+        *found,
+        "  one in forty does so by chance; try other seeds (--seeds 100-115), and if it holds again, look for what "
+        "tells the arms apart",
+    ]
 
 
 def as_json(result: Result) -> dict[str, object]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from assay.engine.trial import Bar, Trial
+from assay.errors import UserError
 
 _SUFFIX = " (a/a)"
 
@@ -27,17 +28,18 @@ def against_itself(trial: Trial) -> Trial:
     """`trial` with its baseline under the method's name, and any difference from it as the bar.
 
     Bars that equal arms clear by right (non-inferiority, costs, limits) say nothing here, and neither does the
-    placebo. Arms that the baseline runs after stay.
+    placebo. Raises UserError for a baseline that needs another arm's figures.
     """
+    if first := trial.after.get(trial.baseline):
+        raise UserError(f"--aa: the baseline of this trial runs after {first!r} and cannot stand in its place")
     baseline = trial.arms[trial.baseline]
-    first = trial.after.get(trial.baseline)
-    kept = [first, trial.after.get(first or "")]
     return replace(
         trial,
+        claim="The baseline, on another random stream, differs from itself.",
+        headline="no difference",
         bar=Bar(versus=trial.baseline, absolute=0.0),
-        arms={**{a: trial.arms[a] for a in kept if a}, trial.baseline: baseline, trial.method: baseline},
-        after={a: b for a, b in trial.after.items() if a in kept}
-        | ({trial.baseline: first, trial.method: first} if first else {}),
+        arms={trial.baseline: baseline, trial.method: baseline},
+        after={},
         placebo=None,
         note="A/A: both arms are the baseline",
         mirrors=(),

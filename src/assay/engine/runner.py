@@ -129,6 +129,7 @@ def _run_one(
     looks = _looks(planned, options)
     schedule = Schedule(planned, _fixtures(), reused=reused, attempts=attempts, stamp=session.stamp, looks=looks)
     progress.begin(planned, schedule.reused)
+    _note(schedule.closed, session, progress, stop)
     if options.isolation == "inline":
         _run_inline(schedule, session, progress, stop)
     else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from assay.engine.looks import Looks
@@ -48,7 +48,7 @@ class Schedule:
         needed = {k for u in self.all_units if u.kind == "arm" and u.key not in self.results for k in u.waits_for}
         needed |= {k for u in self.all_units if u.key in needed for k in u.waits_for}
         for unit in self.all_units:
-            if unit.kind != "arm" and unit.key in known and self._usable(unit):
+            if unit.kind != "arm" and unit.key in known and self._usable(unit, known[unit.key]):
                 self.results[unit.key] = known[unit.key]
         self.waiting = {
             u.key: u for u in self.all_units if u.key not in self.results and (u.kind == "arm" or u.key in needed)
@@ -63,6 +63,7 @@ class Schedule:
         for unit in self.all_units:
             if unit.key in self.results:
                 self._note_digests(self.results[unit.key])
+        self.closed = self._closed_by_earlier_failures()
         self._looks = looks
         self._look()
 
@@ -161,8 +162,19 @@ class Schedule:
         assert result.value is not None  # `next` hands a unit out when what it waits for is ok
         return Measures(result.value, result.cost, dict(result.extra), dict(result.notes), tuple(result.curve))
 
-    def _usable(self, unit: Unit) -> bool:
-        return unit.kind != "fixture" or self._fixture_path(unit.key).exists()
+    def _closed_by_earlier_failures(self) -> list[UnitResult]:
+        """Close what waits for a unit that failed in an earlier run and is not retried; hands out what was not
+        closed, and stored, already."""
+        failed = [(u, r) for u in self.all_units if (r := self.results.get(u.key)) and r.status != "ok"]
+        closed = [found for unit, result in failed for found in self._release(unit, result)]
+        for found in closed:
+            if found.attempt:
+                self.results[found.unit_key] = replace(found, attempt=found.attempt - 1)
+        return [found for found in closed if not found.attempt]
+
+    def _usable(self, unit: Unit, known: UnitResult) -> bool:
+        """Whether a stored result stands for the unit: that of a fixture only while its value is in the cache."""
+        return unit.kind != "fixture" or known.status != "ok" or self._fixture_path(unit.key).exists()
 
     def _fixture_path(self, key: str | None) -> Path:
         return self._fixtures / f"{key}.pkl"
