@@ -29,6 +29,11 @@ def feed_folder() -> Path:
     return cache_root() / "feed"
 
 
+def default_cache() -> Path:
+    """The file that every command shares."""
+    return feed_folder() / "http.sqlite"
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What a server said to a GET. `headers` have lower-case names; times and `ttl` are in seconds."""
@@ -57,13 +62,13 @@ class Usage:
 
 
 class Cache:
-    """The answers in `path` (default: `http.sqlite` in the cache folder).
+    """The answers in `path` (left out: the one that every command shares).
 
     UserError where the file cannot be opened or written, or is no cache of ours.
     """
 
     def __init__(self, path: Path | None = None) -> None:
-        self.path = path or feed_folder() / "http.sqlite"
+        self.path = path or default_cache()
         with self._told():
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._db = sqlite3.connect(self.path, timeout=30, isolation_level=None)

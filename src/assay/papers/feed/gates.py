@@ -82,24 +82,23 @@ class Gates:
 
         Raises FeedError `host_closed` while the host rests, and UserError where the folder cannot be written.
         """
-        queue = self._queues.setdefault(host, anyio.Lock())
-        async with queue, self._file(host) as file:
-            state = _read(file)
-            gap = self._gap(host)
-            now = self._clock.time()
-            if 0 < state.closed_until - now <= CLOSED_S:
-                raise FeedError("host_closed", f"{host} has refused us; {_rest(state.closed_until - now)}")
-            await self._wait(state.free_at - now)
-            turn = Turn(host, state)
-            try:
-                yield turn
-            finally:
-                state.free_at = self._clock.time() + max(gap, turn.rest)
-                _write(file, state)
-
-    async def _wait(self, seconds: float) -> None:
-        if seconds > 0:  # after the machine's clock was set back, `seconds` may be days
-            await self._clock.sleep(min(seconds, LONGEST_REST_S))
+        async with self._queues.setdefault(host, anyio.Lock()):
+            while True:
+                async with self._file(host) as file:
+                    state = _read(file)
+                    now = self._clock.time()
+                    if 0 < state.closed_until - now <= CLOSED_S:
+                        raise FeedError("host_closed", f"{host} has refused us; {_rest(state.closed_until - now)}")
+                    rest = state.free_at - now
+                    if not 0 < rest <= LONGEST_REST_S:  # more can only be a clock that was set back
+                        turn = Turn(host, state)
+                        try:
+                            yield turn
+                        finally:
+                            state.free_at = self._clock.time() + max(self._gap(host), turn.rest)
+                            _write(file, state)
+                        return
+                await self._clock.sleep(rest)  # without the file, so that processes take turns
 
     @asynccontextmanager
     async def _file(self, host: str) -> AsyncIterator[int]:

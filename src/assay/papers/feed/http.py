@@ -83,6 +83,7 @@ class Http:
             headers={"User-Agent": user_agent(), "Accept-Encoding": "gzip"},
             timeout=httpx.Timeout(self._limits.read_s, connect=self._limits.connect_s, pool=None),
             follow_redirects=False,
+            event_hooks={"response": [_check_location]},  # before httpx itself stumbles over a bad one
         )
 
     async def __aenter__(self) -> Http:
@@ -247,9 +248,15 @@ def _target(text: str, base: httpx.URL | None = None) -> httpx.URL:
         url = base.join(text) if base else httpx.URL(text)
     except httpx.InvalidURL as error:
         raise FeedError("bad_answer", f"{text!r} is no URL") from error
-    if url.scheme not in ("http", "https") or not url.host:
-        raise FeedError("bad_answer", f"{str(url)!r} is neither http nor https")
+    named = all(0 < len(label) < 64 for label in url.host.rstrip(".").split(".")) and "%" not in url.host
+    if url.scheme not in ("http", "https") or not named or (url.port or 0) > 65535:
+        raise FeedError("bad_answer", f"{str(url)!r} names no host on the web")
     return url.copy_with(fragment=None)
+
+
+async def _check_location(response: httpx.Response) -> None:
+    if response.has_redirect_location:
+        _target(response.headers["location"], response.url)
 
 
 def _conditions(stored: Answer) -> dict[str, str]:
