@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
-from importlib.metadata import EntryPoint, EntryPoints
 from pathlib import Path
 
 import pytest
 import sample_trials as s
 
+from assay.engine import plugins as plugins_module
 from assay.engine import registry
 from assay.engine.registry import Entry, build_index, find, find_all, get_trial, get_world, list_trials, load
 from assay.errors import UserError
@@ -22,6 +23,17 @@ KNOWN = [
     Entry("generation/flow_sampling", "m.flow", paper="2602.05435", title="Stable Velocity of Flows"),
     Entry("mylab/hadw2", "mylab", paper="2601.99999", title="History of Something"),
 ]
+
+
+def install(folder: Path, name: str, points: dict[str, dict[str, str]]) -> Path:
+    """The metadata of a distribution, as pip leaves it."""
+    home = folder / f"{name.replace('-', '_')}-1.0.dist-info"
+    home.mkdir()
+    (home / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+    (home / "RECORD").write_text("")
+    sections = [f"[{group}]\n" + "".join(f"{k} = {v}\n" for k, v in found.items()) for group, found in points.items()]
+    (home / "entry_points.txt").write_text("\n".join(sections))
+    return home
 
 
 @pytest.fixture
@@ -86,13 +98,90 @@ def test_a_plug_in_is_listed_without_being_imported_and_a_broken_one_harms_nothi
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "broken_lab.py").write_text("raise RuntimeError('no licence')\n")
+    install(tmp_path, "broken-lab", {"assay.trials": {"cards": "broken_lab:trial"}})
     monkeypatch.syspath_prepend(tmp_path)
-    point = EntryPoint("cards", "broken_lab:trial", "assay.trials")
-    monkeypatch.setattr("importlib.metadata.entry_points", lambda group: EntryPoints([point]))
     (entry,) = [e for e in list_trials() if e.module == "broken_lab"]
+    assert (entry.name, entry.error) == ("broken-lab/cards", "")
     assert "broken_lab" not in sys.modules
     with pytest.raises(UserError, match=r"is broken \(RuntimeError: no licence\)"):
         load(entry)
+    assert find("broken-lab/cards").error == "broken (RuntimeError: no licence)"
+    assert len(list_trials()) > 5
+
+
+def test_a_plug_in_whose_package_is_gone_is_listed_as_broken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    install(tmp_path, "gone", {"assay.trials": {"cards": "gone_for_good.trials:trial"}})
+    monkeypatch.syspath_prepend(tmp_path)
+    assert find("gone/cards").error == "broken (ModuleNotFoundError: No module named 'gone_for_good')"
+
+
+def test_what_a_plug_in_claims_is_listed_once_it_was_imported_and_until_it_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = install(tmp_path, "cards-lab", {"assay.trials": {"ours": "sample_trials:better_cards"}})
+    monkeypatch.syspath_prepend(tmp_path)
+    assert find("cards-lab/ours").claim == ""
+    assert load(find("cards-lab/ours")) is s.better_cards
+    assert find("ours").claim == s.better_cards.claim
+    assert [e.name for e in find_all(s.better_cards.paper) if e.plugin] == ["cards-lab/ours"]
+    os.utime(home / "RECORD", ns=(1, 1))
+    assert find("cards-lab/ours").claim == ""
+
+
+def test_two_plug_ins_of_one_name_need_the_distribution(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("lab-one", "lab-two"):
+        points = {
+            "assay.trials": {"ours": "sample_trials:better_cards"},
+            "assay.worlds": {"deck": "sample_trials:cards"},
+        }
+        install(tmp_path, name, points)
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(UserError, match="means 2 trials: lab-one/ours, lab-two/ours"):
+        find("ours")
+    assert find("lab-two/ours").name == "lab-two/ours"
+    with pytest.raises(UserError, match="means 2 worlds: lab-one/deck, lab-two/deck"):
+        get_world("deck")
+    assert get_world("lab-one/deck") is s.cards
+
+
+def test_an_entry_point_picks_its_trial_out_of_several_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "many_lab.py").write_text(
+        "from dataclasses import replace\nfrom sample_trials import better_cards\n"
+        "trials = tuple(replace(better_cards, name=name) for name in ('first', 'second'))\n"
+    )
+    install(tmp_path, "many", {"assay.trials": {"second": "many_lab:trials", "third": "many_lab:trials"}})
+    monkeypatch.syspath_prepend(tmp_path)
+    assert load(find("many/second")).name == "second"
+    with pytest.raises(UserError, match="offers the trials first, second: name the entry point after one of them"):
+        load(find("many/third"))
+
+
+def test_metadata_is_read_once_and_again_when_the_distribution_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = install(tmp_path, "lab", {"assay.trials": {"one": "sample_trials:better_cards"}})
+    monkeypatch.syspath_prepend(tmp_path)
+    assert find("lab/one")
+    seen: list[Path] = []
+    read = plugins_module._metadata
+    monkeypatch.setattr(plugins_module, "_metadata", lambda home, stamp: seen.append(home) or read(home, stamp))
+    assert find("lab/one")
+    assert seen == []
+    (home / "entry_points.txt").write_text("[assay.trials]\ntwo = sample_trials:better_cards\n")
+    os.utime(home / "RECORD", ns=(2, 2))
+    assert find("lab/two")
+    assert [p.name for p in seen] == ["lab-1.0.dist-info"]
+
+
+def test_damaged_metadata_and_a_damaged_index_harm_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, own_cache: Path
+) -> None:
+    home = install(tmp_path, "lab", {"assay.trials": {"one": "sample_trials:better_cards"}})
+    (home / "entry_points.txt").write_bytes(b"\xff[[[ not a file of sections")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert len(list_trials()) > 5
+    (own_cache / "plugins.json").write_text("{")
+    assert len(list_trials()) > 5
 
 
 def test_listing_trials_imports_neither_them_nor_anything_heavy() -> None:

@@ -25,14 +25,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     from assay.engine.live import live_runs
-    from assay.engine.scoreboard import scoreboard
+    from assay.engine.standings import standings
 
     store = open_store(arguments, must_exist=bool(arguments.log))
     if arguments.log:
         print(unit_log(store, arguments.log))
         return 0
     live = live_runs(store.live) if store.live.is_dir() else []
-    board, notes = scoreboard(store)
+    board, notes = standings(store)
     if arguments.json:
         shown = ("outcome", "reason", "p", "p_holm", "n", "flags")
         trials = [{"trial": j.name, **{key: getattr(j.verdict, key) for key in shown}} for j in board]

@@ -26,8 +26,13 @@ def fingerprint(modules: Iterable[str]) -> str:
     """sha256 over the source of the modules and of every module of the same top-level package that they import,
     at the top or inside a function, transitively. A package that hands names on lazily counts with all its modules.
     """
-    hashes = {name: _source_of(name)[1] for name in _closure(sorted(set(modules)))}
+    hashes = {name: sha for name, (_, sha) in sources(modules).items()}
     return hashlib.sha256(json.dumps(hashes, sort_keys=True).encode()).hexdigest()
+
+
+def sources(modules: Iterable[str]) -> dict[str, tuple[str, str]]:
+    """What `fingerprint` looks at: path and sha256 of the source, by module."""
+    return {name: _source_of(name) for name in _closure(sorted(set(modules)))}
 
 
 def modules_behind(*functions: Callable[..., Any] | None) -> set[str]:

@@ -2,7 +2,8 @@
 
 Built-in trials stand in a static index (`trials/_index.json`), which `python -m assay.engine.registry` writes
 and a test compares with the modules; third parties bring theirs through the entry-point groups `assay.trials`
-and `assay.worlds`. A trial's full name is `field/name` (built in) or `distribution/name` (third party).
+and `assay.worlds` (see `plugins.py`). A trial's full name is `field/name` (built in) or `distribution/name` (third
+party).
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ from __future__ import annotations
 import ast
 import difflib
 import importlib
-import importlib.metadata
 import importlib.util
 import json
 import os
@@ -21,6 +21,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from assay.engine.plugins import Plugin, learn, plugins
 from assay.engine.trial import Trial
 from assay.errors import UserError
 
@@ -40,6 +41,7 @@ class Entry:
     claim: str = ""
     tags: tuple[str, ...] = ()
     error: str = ""
+    plugin: Plugin | None = None
 
     @property
     def field(self) -> str:
@@ -51,10 +53,22 @@ def list_trials() -> list[Entry]:
     """Every trial that can be named, built-in ones first; imports none of them."""
     index = json.loads((_package_folder(TRIALS_PACKAGE) / "_index.json").read_text("utf-8"))
     builtin = [Entry(**{**row, "tags": tuple(row["tags"])}) for row in index]
-    return builtin + [
-        Entry(f"{_distribution(point)}/{point.name}", point.module, point.attr or "trial")
-        for point in importlib.metadata.entry_points(group="assay.trials")
-    ]
+    return builtin + [_entry(plugin) for plugin in plugins("assay.trials")]
+
+
+def _entry(plugin: Plugin) -> Entry:
+    learned = dict(plugin.learned)
+    if not learned and _top_is_missing(plugin.module):
+        learned = {"error": f"ModuleNotFoundError: No module named {plugin.module.split('.')[0]!r}"}
+    error = f"broken ({learned.pop('error')})" if "error" in learned else ""
+    tags = tuple(learned.pop("tags", ()))
+    attribute = plugin.attribute or "trial"
+    return Entry(plugin.full_name, plugin.module, attribute, tags=tags, error=error, plugin=plugin, **learned)
+
+
+def _top_is_missing(module: str) -> bool:
+    """Whether not even the package is there; looking for what is inside it would import it."""
+    return importlib.util.find_spec(module.split(".")[0]) is None
 
 
 def find_all(name: str) -> list[Entry]:
@@ -97,19 +111,36 @@ def find(name: str) -> Entry:
 def load(entry: Entry) -> Trial:
     """Import the entry's module and hand out its trial. Raises UserError where the plug-in is broken."""
     try:
-        module = importlib.import_module(entry.module)
+        trial = _imported(entry)
     except ModuleNotFoundError as error:
         if error.name and not entry.module.startswith(error.name) and entry.module.startswith("assay."):
             raise  # a missing library: the command line knows which extra brings it
-        raise UserError(f"trial {entry.name} is broken ({type(error).__name__}: {error})") from error
+        raise _broken(entry, error) from error
     except Exception as error:  # whatever a plug-in raises at import
-        raise UserError(f"trial {entry.name} is broken ({type(error).__name__}: {error})") from error
-    found = getattr(module, entry.attribute, None)
+        raise _broken(entry, error) from error
+    if entry.plugin:
+        learn(entry.plugin, {"paper": trial.paper, "claim": trial.claim, "tags": list(trial.tags)})
+    return trial
+
+
+def _imported(entry: Entry) -> Trial:
+    found = getattr(importlib.import_module(entry.module), entry.attribute, None)
     if isinstance(found, Iterable):
-        found = _pick(tuple(found), entry)
+        offered = tuple(found)
+        found = _pick(offered, entry)
+        if found is None:
+            names = ", ".join(t.name for t in offered if isinstance(t, Trial))
+            raise LookupError(f"it offers the trials {names}: name the entry point after one of them")
     if not isinstance(found, Trial):
-        raise UserError(f"trial {entry.name}: {entry.module}:{entry.attribute} is {found!r}, wanted a Trial")
+        raise TypeError(f"{entry.module}:{entry.attribute} is {found!r}, wanted a Trial")
     return found
+
+
+def _broken(entry: Entry, error: Exception) -> UserError:
+    why = " ".join(f"{type(error).__name__}: {error}".split())
+    if entry.plugin:
+        learn(entry.plugin, {"error": why[:300]})
+    return UserError(f"trial {entry.name} is broken ({why})")
 
 
 def get_trial(name: str) -> tuple[str, Trial]:
@@ -133,11 +164,11 @@ def get_world(name: str) -> Callable[..., Any]:
         return factory  # type: ignore[no-any-return]
     if module_found := _module_or_none(".".join([WORLDS_PACKAGE, *parents, last])):
         return _factory(module_found, "world", name)
-    points = importlib.metadata.entry_points(group="assay.worlds")
-    if found := [p for p in points if p.name == name or f"{_distribution(p)}/{p.name}" == name]:
+    points = plugins("assay.worlds")
+    if found := [p for p in points if name in (p.name, p.full_name)]:
         if len(found) > 1:
-            raise UserError(f"world {name!r} comes from {len(found)} distributions: write distribution/{name}")
-        return found[0].load()  # type: ignore[no-any-return]
+            raise UserError(f"world {name!r} means {len(found)} worlds: {', '.join(p.full_name for p in found)}")
+        return _factory(importlib.import_module(found[0].module), found[0].attribute or "world", name)
     known = [m.name for m in pkgutil.iter_modules([str(_package_folder(WORLDS_PACKAGE))]) if m.name[0] != "_"]
     near = difflib.get_close_matches(last, known + [p.name for p in points], n=3, cutoff=0.4)
     raise UserError(f"unknown world {name!r}" + (f": did you mean {', '.join(near)}?" if near else ""))
@@ -177,7 +208,7 @@ def build_index() -> list[Entry]:
 def write_index(found: list[Entry]) -> Path:
     """Write the index beside the trials, by way of a temporary name."""
     path = _package_folder(TRIALS_PACKAGE) / "_index.json"
-    rows = [{k: v for k, v in asdict(e).items() if k != "error"} for e in found]
+    rows = [{k: v for k, v in asdict(e).items() if k not in ("error", "plugin")} for e in found]
     temporary = path.with_suffix(f".{os.getpid()}.tmp")
     temporary.write_text(json.dumps(rows, indent=1, ensure_ascii=False) + "\n", "utf-8")
     temporary.replace(path)
@@ -217,10 +248,6 @@ def _factory(module: Any, attribute: str, name: str) -> Callable[..., Any]:
     if not callable(factory):
         raise UserError(f"world {name!r}: module {module.__name__} has no factory {attribute!r}")
     return factory  # type: ignore[no-any-return]
-
-
-def _distribution(point: importlib.metadata.EntryPoint) -> str:
-    return point.dist.name if point.dist else "unknown"
 
 
 def _underscored(name: str) -> str:

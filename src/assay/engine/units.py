@@ -156,9 +156,13 @@ def plan(
 
 def trial_fingerprint(trial: Trial) -> str:
     """Fingerprint of the code behind the arms, the fixture, the headroom probe and the world."""
+    return fingerprint(trial_modules(trial))
+
+
+def trial_modules(trial: Trial) -> set[str]:
+    """The modules that hold the arms, the fixture, the headroom probe and the world."""
     fixture = trial.fixture.build if trial.fixture else None
-    world = registry.get_world(trial.world)
-    return fingerprint(modules_behind(*trial.arms.values(), fixture, trial.headroom, world))
+    return modules_behind(*trial.arms.values(), fixture, trial.headroom, registry.get_world(trial.world))
 
 
 def derived_seed(trial: Trial, seed: int, stream: int = 0) -> int:
