@@ -15,6 +15,7 @@ from assay.errors import AssayError, UserError
 # name -> what it does; the module is assay.cli.NAME. Grouped by the three questions Assay answers.
 COMMANDS: dict[str, dict[str, str]] = {
     "read": {
+        "digest": "write the report of a day's papers; score any report",
         "papers": "list, search and show papers and claims; read and check daily reports",
     },
     "test": {
