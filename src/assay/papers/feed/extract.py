@@ -41,6 +41,8 @@ BULLETS = {"", "•", "–", "-", "*", "∗", "⋆", "·", "◦", "▪", "■", 
 
 UNTITLED = "Untitled Document"  # LaTeXML's title of a document without one
 
+# lxml takes none of these into a tree, though a page may hold them as they are or as references
+_UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 _LINE_END_IN_TEX = re.compile(r"(?<!\\)%\s*\n\s*")
 
 
@@ -94,7 +96,7 @@ def _mark_scripts(tree: Any) -> None:
     """10<sup>3</sup> must not become 103."""
     for element in tree.iter("sup", "sub"):
         if element.text_content().strip():
-            element.text = ("^" if element.tag == "sup" else "_") + (element.text or "")
+            element.text = ("^" if element.tag == "sup" else "_") + _UNPRINTABLE.sub("", element.text or "")
 
 
 def _write_tables(tree: Any) -> None:
@@ -227,7 +229,8 @@ def _empty(tree: Any, wanted: Callable[[Any, set[str]], bool]) -> None:
 
 def _replace(element: Any, tag: str, text: str) -> None:
     new = element.makeelement(tag)
-    new.text, new.tail = text, element.tail
+    new.text = _UNPRINTABLE.sub("", text)
+    new.tail = _UNPRINTABLE.sub("", element.tail or "")
     element.getparent().replace(element, new)
 
 
