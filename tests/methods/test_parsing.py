@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from assay.methods.parsing import (
     ReplyError,
+    as_text,
     ask_json,
     boxed,
     boxed_span,
@@ -108,6 +109,11 @@ def test_the_answer_is_the_last_tag_or_box(text, answer):
 )
 def test_thoughts_are_closed_and_one_answer_ends_the_reply(text, good):
     assert well_formed(text) is good
+
+
+def test_a_conversation_is_read_by_its_contents():
+    assert as_text("as it is") == "as it is"
+    assert as_text([{"role": "user", "content": "one"}, {"role": "assistant", "content": "two"}]) == "one\ntwo"
 
 
 def test_answers_are_normalised_as_squad_does():

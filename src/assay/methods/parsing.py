@@ -87,6 +87,11 @@ def well_formed(text: str) -> bool:
     return whole and answer == ["<answer>", "</answer>"] and bool(tagged(inside, "answer")[-1])
 
 
+def as_text(message: Any) -> str:
+    """A prompt or completion in TRL's form as text: a conversation by its contents, one line a message."""
+    return message if isinstance(message, str) else "\n".join(str(turn["content"]) for turn in message)
+
+
 def normalise_answer(text: str) -> str:
     """Lower case, no ASCII punctuation, no English article, single spaces (SQuAD's rule).
 
