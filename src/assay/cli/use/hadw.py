@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -29,18 +28,19 @@ def configure(verbs: Any) -> None:
 def run_bias(arguments: argparse.Namespace) -> int:
     import numpy as np
 
+    from assay.cli.rows import numbers, read_columns
     from assay.methods.post_training.hadw import bias_report
 
     names = [arguments.group_column, arguments.reward_column]
     if arguments.step_column is not None:
         names.append(arguments.step_column)
     prompts, rewards, *steps = read_columns(arguments.file, names)
-    reward = np.array(_numbers(rewards, arguments.reward_column, empty=float("nan")))
+    reward = np.array(numbers(rewards, arguments.reward_column, empty=float("nan")))
     if arguments.success_at is not None:
         reward = np.where(np.isnan(reward), np.nan, reward >= arguments.success_at)
     elif not np.isin(reward[~np.isnan(reward)], (0, 1)).all():
         raise UserError(f"column {arguments.reward_column!r} holds more than 0 and 1: say --success-at R")
-    step = _numbers(steps[0], arguments.step_column) if steps else None
+    step = numbers(steps[0], arguments.step_column) if steps else None
     bins = bias_report(reward, np.array([str(prompt) for prompt in prompts]), step)
     if arguments.json:
         from dataclasses import asdict
@@ -49,69 +49,6 @@ def run_bias(arguments: argparse.Namespace) -> int:
     else:
         print_table(bins, unscored=int(np.isnan(reward).sum()))
     return 0
-
-
-def read_columns(file: Path, names: Sequence[str]) -> list[list[Any]]:
-    """The named columns of a CSV or Parquet file, each as a list; UserError names the columns there are."""
-    if not file.is_file():
-        raise UserError(f"{file}: no such file")
-    if file.suffix == ".parquet":
-        return _read_parquet(file, names)
-    with file.open(newline="", encoding="utf-8-sig") as stream:
-        rows = csv.reader(stream)
-        header = next(rows, [])
-        places = [_place(name, header, file) for name in names]
-        columns: list[list[Any]] = [[] for _ in names]
-        for row in rows:
-            if not row:
-                continue
-            if len(row) != len(header):
-                raise UserError(f"{file}, line {rows.line_num}: {len(row)} cells, the header has {len(header)}")
-            for column, place in zip(columns, places):
-                column.append(row[place])
-    if not columns[0]:
-        raise UserError(f"{file}: no rows below the header")
-    return columns
-
-
-def _read_parquet(file: Path, names: Sequence[str]) -> list[list[Any]]:
-    import duckdb
-
-    try:
-        table = duckdb.read_parquet(str(file))
-    except duckdb.Error as error:
-        raise UserError(f"{file}: not a Parquet file ({str(error).splitlines()[0]})") from error
-    for name in names:
-        _place(name, table.columns, file)
-    rows = table.project(", ".join('"' + name.replace('"', '""') + '"' for name in names)).fetchall()
-    if not rows:
-        raise UserError(f"{file}: no rows")
-    return [list(column) for column in zip(*rows)]
-
-
-def _place(name: str, header: Sequence[str], file: Path) -> int:
-    if name not in header:
-        raise UserError(f"{file}: no column {name!r}; it has {', '.join(header) or 'none'}")
-    return list(header).index(name)
-
-
-def _numbers(cells: Sequence[Any], column: str, empty: float | None = None) -> list[float]:
-    """Cells as finite numbers; an empty cell is `empty`, or an error where that is None."""
-    import math
-
-    numbers = []
-    for row, cell in enumerate(cells, start=1):
-        if empty is not None and (cell is None or cell == "" or cell != cell):
-            numbers.append(empty)
-            continue
-        try:
-            number = float(cell)
-        except (TypeError, ValueError):
-            number = math.nan
-        if not math.isfinite(number):
-            raise UserError(f"column {column!r}, row {row}: got {cell!r}, wanted a number")
-        numbers.append(number)
-    return numbers
 
 
 def print_table(bins: Sequence[DifficultyBin], unscored: int) -> None:

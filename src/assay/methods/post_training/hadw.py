@@ -136,9 +136,8 @@ class HADW:
         ability = self.fixed if self.mode == "fixed" else self.anchor.belief
         weighted = advantages * difficulty_weights(advantages, p_hat, ability, self.scale)
 
-        scored = ~success.isnan()
-        if self.mode == "anchor" and scored.any():
-            self.anchor.update(float(success[scored].double().mean()))
+        if self.mode == "anchor" and not success.isnan().all():
+            self.anchor.update(float(success.double().nanmean()))
         return weighted
 
     def state_dict(self) -> dict[str, Any]:
@@ -156,10 +155,11 @@ def difficulty_weights(advantages: Tensor, p_hat: Tensor, ability: float, scale:
 
 def _as_success(rewards: Tensor) -> Tensor:
     """Rewards on [0, 1]; a batch of one and the same reward outside it says nothing of difficulty: all NaN."""
-    scored = rewards[~rewards.isnan()]
-    if len(scored) == 0 or (scored.min() >= 0 and scored.max() <= 1):
+    if rewards.isnan().all():
         return rewards
-    low, high = scored.min(), scored.max()
+    low, high = rewards.nan_to_num(torch.inf).min(), rewards.nan_to_num(-torch.inf).max()
+    if low >= 0 and high <= 1:
+        return rewards
     return (rewards - low) / (high - low) if high > low else torch.full_like(rewards, torch.nan)
 
 

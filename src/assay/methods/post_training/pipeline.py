@@ -153,6 +153,8 @@ def _checked(advantages: Tensor, batch: RolloutBatch, member: object) -> Tensor:
 
 def _joint_ids(columns: list[Tensor]) -> Tensor:
     """One id per distinct combination of the columns' values, (B,)."""
+    if len(columns) == 1:
+        return columns[0]
     joint = torch.unique(columns[0], return_inverse=True)[1]
     for column in columns[1:]:
         ids = torch.unique(column, return_inverse=True)[1]

@@ -1,0 +1,1 @@
+"""Desks: small SQLite businesses with typed tools, tasks and checks."""
