@@ -139,8 +139,8 @@ class Index:
         """Hits for papers that were found by other means, in the order given."""
         wanted = json.dumps(list(scores))
         sql = f"SELECT id, title, field, {_DATE} FROM papers WHERE id IN (SELECT value FROM json_each(?))"
-        found = {row[0]: row for row in self.connection.execute(sql, [wanted])}
-        return [Hit(*found[paper][:4], score=score) for paper, score in scores.items() if paper in found]
+        found: dict[str, tuple[str, str, str, str]] = {row[0]: row for row in self.connection.execute(sql, [wanted])}
+        return [Hit(*found[paper], score) for paper, score in scores.items() if paper in found]
 
     def allowed(self, query: Query) -> set[str]:
         """The ids that pass a query's filters and hold nothing that it excludes."""
