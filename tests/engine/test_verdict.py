@@ -431,6 +431,18 @@ def test_holm_counts_judged_trials_only_and_the_badge_tells_which_survive():
     assert badge(adjusted[2], 2) == "reported"
 
 
+def test_q_values_are_those_of_benjamini_and_hochberg_over_judged_trials():
+    from statsmodels.stats.multitest import multipletests
+
+    few = [judged(Bar(absolute=0.25), [u for u in GOOD if u.seed < n]) for n in (10, 8, 7, 6)]
+    open_ended = judged(Bar(absolute=0.0), from_differences(WINS, [0.25, -0.25] * 5))
+    found = with_holm([*few, open_ended, judged(None, GOOD)])
+    p = [v.p for v in found[:5]]
+    assert [v.q for v in found[:5]] == pytest.approx(multipletests(p, method="fdr_bh")[1], abs=1e-12)
+    assert [v.p_holm for v in found[:5]] == pytest.approx(multipletests(p, method="holm")[1], abs=1e-12)
+    assert found[5].q is None
+
+
 # --- mutants: a rule with one line changed must not pass for the rule -----------------------------------------------
 
 

@@ -40,4 +40,6 @@ def run(arguments: argparse.Namespace) -> int:
     table = [("seeds", "effect on the bar", f"effect {effect}")]
     table += [(str(p.seeds), f"{p.at_bar:.3f}", f"{p.at_expected:.3f}") for p in points]
     print(rows(table))
+    if needed := judged.verdict.seeds_needed:
+        print(f"seeds needed at the effect seen: ≈ {needed.value} seeds ({needed.low}–{needed.high})")
     return 0

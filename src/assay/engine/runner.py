@@ -24,17 +24,16 @@ from assay.engine.options import (
     RunOptions,
     check_importable,
     limits_of,
-    modules_of,
     prepare_assets,
     worker_count,
 )
-from assay.engine.pool import Pool
 from assay.engine.progress import Progress, Silent, Together
+from assay.engine.repeats import largest_difference
 from assay.engine.result import Result
 from assay.engine.schedule import Schedule
 from assay.engine.session import Session, last_attempts, median_seconds, open_session
 from assay.engine.store import Store
-from assay.engine.trial import Measures, Trial, UnitResult, Verdict
+from assay.engine.trial import Trial, UnitResult, Verdict
 from assay.engine.units import Plan, cases_of, plan
 from assay.engine.worker import perform
 from assay.places import cache_root
@@ -138,7 +137,7 @@ def _run_one(
     if looks and looks.over:  # units of later seeds that were under way are kept, and are no part of this verdict
         progress.note(f"stopped after {len(looks.seeds)} of at most {len(planned.seeds)} seeds")
         planned = replace(planned, seeds=looks.seeds)
-    differs = _verify(schedule, options) if options.verify and not stop.asked else None
+    differs = largest_difference(schedule, options, stop) if options.verify and not stop.asked else None
     units = [schedule.results[u.key] for u in planned.units if u.key in schedule.results] + cancelled
     result = Result(
         name=name,
@@ -226,23 +225,6 @@ def _note(results: Sequence[UnitResult], session: Session, progress: Progress, s
             stop.ask()
 
 
-def _verify(schedule: Schedule, options: RunOptions) -> float:
-    """Repeat finished units in fresh processes; the largest difference of a value or extra from the first time."""
-    trial = schedule.plan.trial
-    done = [u for u in schedule.all_units if u.kind == "arm" and schedule.results[u.key].status == "ok"]
-    chosen = done[:: max(1, len(done) // options.verify)][: options.verify]
-    worst = 0.0
-    pool = Pool(1, modules=modules_of(trial), threads=trial.threads, network=options.network, fresh=True)
-    with pool:
-        for unit in chosen:
-            pool.submit(schedule.job(unit), limits_of(unit, trial, options, options.quick))
-            while not (done_now := pool.wait()):
-                pass
-            again = done_now[0].outcome.measures
-            worst = max(worst, _difference(schedule.results[unit.key], again, trial.metric.timed))
-    return worst
-
-
 # --- what is decided before the first unit -----------------------------------------------------------------------
 
 
@@ -321,15 +303,6 @@ def _judge(result: Result, planned: Plan, options: RunOptions) -> Verdict:
         nondeterministic=result.differs or None,
         cases=planned.cases,
     )
-
-
-def _difference(first: UnitResult, again: Measures | None, timed: bool) -> float:
-    if again is None or first.value is None:
-        return float("inf")  # it failed the second time
-    if timed:
-        return 0.0
-    gaps = [abs(again.extra.get(name, float("inf")) - value) for name, value in first.extra.items()]
-    return max(abs(again.value - first.value), *gaps, 0.0)
 
 
 def _recorded(options: RunOptions) -> Mapping[str, object]:
