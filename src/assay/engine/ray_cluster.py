@@ -9,6 +9,7 @@ import logging
 import os
 import secrets
 import signal
+import socket
 import sys
 import sysconfig
 import threading
@@ -23,6 +24,9 @@ from assay.engine.machine import this_machine
 from assay.engine.scratch import scratch
 from assay.errors import EnvironmentFailed, UserError
 
+KNOCK_S = 5.0
+# Read when Ray is imported: it reports nothing to anybody, and prints nothing over our own lines (or our JSON).
+_QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_DEDUP_LOGS": "1", "RAY_DEDUP_LOGS_SKIP_REGEX": ".*"}
 PROBE_LIMIT_S = 120.0  # a node has to start an interpreter, and to fetch what is shipped, before it answers
 
 
@@ -49,7 +53,8 @@ _users: list[None] = []  # nested `session()` blocks
 
 def ray() -> Any:
     """The module; UserError where it is not installed."""
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    for name, value in _QUIET.items():
+        os.environ.setdefault(name, value)
     try:
         import ray as module
         import ray.exceptions
@@ -105,16 +110,15 @@ def room(
     Raises EnvironmentFailed where no node can take part.
     """
     alive = {n["NodeID"]: n for n in ray().nodes() if n["Alive"]}
-    ask = ray().remote(num_cpus=0, max_retries=0)(_answer)
-    asked = {ask.options(scheduling_strategy=on_node(name)).remote(modules): name for name in alive}
-    ready, _ = ray().wait(list(asked), num_returns=len(asked), timeout=PROBE_LIMIT_S)
+    own = bool(_connections) and not _connections[0].address  # this machine, with the path of this process
+    excluded = {} if own else _unfit(list(alive), modules, code)
     found: dict[str, Node] = {}
     reasons: list[str] = []
-    for reference, name in asked.items():
+    for name in alive:
         cpus = int(alive[name]["Resources"].get("CPU", 0))
         each = min(threads, cpus) or 1
         actors = min(cpus // each, int(alive[name]["Resources"].get("memory", 0)) // memory if memory else cpus)
-        why = _cannot(reference, code) if reference in ready else "does not answer"
+        why = excluded.get(name, "")
         if not why and not actors:
             why = f"has not {threads} CPUs and {memory >> 20} MB for a unit"
         if why:
@@ -138,6 +142,15 @@ def on_node(name: str) -> Any:
 
 def first_line(error: BaseException) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+def _unfit(names: list[str], modules: tuple[str, ...], code: str) -> dict[str, str]:
+    """Asks every node at once; why those that cannot take part cannot."""
+    ask = ray().remote(num_cpus=0, max_retries=0)(_answer)
+    asked = {ask.options(scheduling_strategy=on_node(name)).remote(modules): name for name in names}
+    ready, _ = ray().wait(list(asked), num_returns=len(asked), timeout=PROBE_LIMIT_S)
+    found = {name: _cannot(r, code) if r in ready else "does not answer" for r, name in asked.items()}
+    return {name: why for name, why in found.items() if why}
 
 
 def _answer(modules: tuple[str, ...]) -> tuple[str, str]:
@@ -166,18 +179,20 @@ def _not_installed(modules: tuple[str, ...]) -> Iterator[str]:
 
 
 def _running_cluster(address: str, shipped: frozenset[str]) -> dict[str, Any]:
+    host, colon, port = address.rpartition(":")
+    if colon and port.isdigit() and "/" not in host:  # Ray itself tries for minutes
+        socket.create_connection((host, int(port)), KNOCK_S).close()
     return {"address": address, "runtime_env": {"py_modules": sorted(shipped), "env_vars": _VISIBLE}}
 
 
 def _own_session(undo: contextlib.ExitStack) -> dict[str, Any]:
-    """Ray on this machine for this process alone: on the loopback, behind a token, its files in a folder of ours."""
+    """Ray on this machine for this process alone: without dashboard, behind a token, its files in a folder of ours."""
     short = Path("/tmp")  # the paths of Ray's sockets must stay under 108 bytes
     folder = undo.enter_context(scratch("ray", short if short.is_dir() else None))
     undo.enter_context(_environment({"RAY_AUTH_TOKEN": _token()}))
     return {
         "address": "local",
         "include_dashboard": False,
-        "_node_ip_address": "127.0.0.1",
         "_temp_dir": str(folder),
         "runtime_env": {"env_vars": {**_VISIBLE, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}},
     }

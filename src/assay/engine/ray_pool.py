@@ -222,9 +222,7 @@ class RayPool:
         if self._tries[task.parcel.key] < ATTEMPTS:
             self._waiting.appendleft(task)
             return None
-        return _never_done(
-            task, "killed", f"the Ray actor was lost, and again when the unit was scheduled anew: {first_line(error)}"
-        )
+        return _never_done(task, "killed", f"its Ray actor was lost, and so was the next one: {first_line(error)}")
 
     def _dismiss(self, seat: _Seat) -> None:
         ray().kill(seat.actor, no_restart=True)
