@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import html
 import json
 import re
 import subprocess
@@ -11,9 +14,15 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
-from assay.engine.page import Section, forest_row, report
-from assay.engine.plots import complete_seeds, differences, estimation_plot, judged_arms
+from assay.engine.estimation import complete_seeds, differences, estimates, judged_arms
+from assay.engine.page import forest_row, report
+from assay.engine.plots import estimation_plot
+from assay.engine.section import Section
+from assay.engine.sequential import RULE as SEQUENTIAL
+from assay.engine.stats import three_tests
 from assay.engine.trial import Bar, Contrast, Metric, Trial, Verdict
 from assay.errors import UserError
 
@@ -53,7 +62,7 @@ def section(**changes) -> Section:
 class Balanced(HTMLParser):
     """Fails on a tag that is closed out of turn."""
 
-    VOID = frozenset({"meta", "input", "br", "line", "circle", "path", "polyline"})
+    VOID = frozenset({"meta", "wbr", "line", "circle", "polyline", "polygon"})
 
     def __init__(self) -> None:
         super().__init__()
@@ -93,10 +102,129 @@ def test_the_page_holds_its_data_as_json_that_no_text_can_close():
     assert json.loads(data[1])[0]["name"] == nasty.name
 
 
+HOSTILE = st.text(
+    st.one_of(st.characters(codec="utf-8"), st.sampled_from(list("<>&\"'/\\`=;(){}\u2028\u2029\x00")))
+) | st.sampled_from(
+    ["</script><script>alert(1)</script>", "<!--", "]]>",
+     "\"onload=alert(1) x=\"", "<svg/onload=alert(1)>", "&lt;b&gt;",
+     "</title></style>", "javascript:alert(1)", "\\u003cscript>"]
+)  # fmt: skip
+
+
+class Allowed(HTMLParser):
+    """The elements and attributes of a page, so that a text that became markup shows."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: set[tuple[str, str]] = set()
+
+    def handle_starttag(self, tag, attrs):
+        self.seen |= {(tag, name) for name, _ in attrs} | {(tag, "")}
+        for name, value in attrs:
+            assert not name.startswith("on")
+            assert name != "href" or value.startswith(("#", "https://arxiv.org/abs/")), value
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(texts=st.lists(HOSTILE, min_size=12, max_size=12))
+def test_no_text_of_a_trial_becomes_markup(texts):
+    name, title, claim, headline, metric, unit, note, arm, reason, machine, command, tag = texts
+    arm = arm or "x"
+    hostile = section(
+        name=name,
+        title=title,
+        trial=replace(
+            TRIAL,
+            claim=claim[:200] or "x",
+            headline=headline[:200] or "x",
+            metric=Metric(metric, better="lower", unit=unit),
+            note=note,
+            tags=(tag,),
+            world=note,
+            world_args={tag: note},
+            arms={**TRIAL.arms, arm: _arm},
+        ),
+        verdict=replace(VERDICT, reason=reason, contrasts=(replace(CONTRAST, name=metric), PLACEBO), flags=(tag,)),
+        values={**values(), arm: {0: 1.0}},
+        arms={arm: note},
+        mirrors=[headline],
+        failed=[reason],
+        machine=machine,
+        versions=machine,
+        command=command,
+    )
+    page = report([hostile, hostile])
+    seen, plain = Allowed(), Allowed()
+    seen.feed(page)
+    plain.feed(
+        report([section(arms={"a": "b"}, mirrors=["m"], failed=["f"], trial=replace(TRIAL, note="n", tags=("t",)))])
+    )
+    assert seen.seen <= plain.seen
+    data = re.search(r'<script type="application/json" id="data">(.*?)</script>', page, re.DOTALL)
+    assert data is not None
+    assert [one["name"] for one in json.loads(data[1])] == [name, name]
+    anchors = re.findall(r'<section id="([^"]*)"', page)
+    assert len(set(anchors)) == 3
+    assert all(re.fullmatch(r"[A-Za-z0-9_.-]*", anchor) for anchor in anchors)
+
+
+def test_the_policy_lets_only_the_pages_own_script_run():
+    page = report([section()])
+    script = page.rpartition("<script>")[2].partition("</script>")[0]
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'" in page
+
+
+def test_a_section_says_all_that_is_known_of_a_trial():
+    page = report(
+        [
+            section(
+                arms={"method": "ha_dw: weighs by history"},
+                mirrors=["rollouts: paper 2x, here 1.5x [1.4, 1.6]"],
+                failed=["method, seed 3: timeout"],
+                verdict=replace(VERDICT, rule=SEQUENTIAL, p_holm=0.04),
+                trial=replace(TRIAL, tags=("stand-in",), world_args={"size": 3}),
+            )
+        ]
+    )
+    said = re.sub("<[^>]*>", "", page)
+    for text in (
+        "The paper's figure. a figure", "Ours beside it. rollouts: paper 2x, here 1.5x", "Clears both.",
+        "p = 0.001, after Holm 0.04", "stand-in: with a stand-in model", "error, in m; lower is better",
+        "nowhere (size=3)", "ha_dw: weighs by history", "95 % confidence sequence", "8 paired seeds",
+        "method, seed 3: timeout", "Measured on a box; assay 0", "assay run x",
+    ):  # fmt: skip
+        assert text in html.unescape(said), text
+
+
+def test_the_plot_of_the_page_shows_what_was_measured():
+    page = report([section()])
+    assert page.count("<polyline class=") == 8
+    assert page.count('<polygon class="density"') == 2
+    assert page.count(">bar</text>") == 2
+    one_worse = values()
+    one_worse["method"][3] = one_worse["baseline"][3] + 0.1  # lower is better
+    assert report([section(values=one_worse)]).count('<polyline class="worse"') == 1
+
+
+def test_estimates_agree_with_the_tests_of_the_verdict():
+    table = values()
+    (against_baseline, _) = estimates(TRIAL, table, list(range(8)))
+    c = against_baseline.difference.per_seed
+    tests = three_tests([c], 0)
+    assert (against_baseline.mean, against_baseline.low, against_baseline.high) == pytest.approx(
+        (tests.estimate[0], tests.low[0], tests.high[0]), rel=1e-9
+    )
+    same = {arm: dict.fromkeys(range(8), v) for arm, v in (("baseline", 1.0), ("placebo", 0.9), ("method", 0.4))}
+    constant = estimates(TRIAL, same, list(range(8)))[0]
+    assert (constant.mean, constant.low, constant.high, constant.density) == pytest.approx((-0.6, -0.6, -0.6, ()))
+    assert "<polygon" not in report([section(values=same)])
+
+
 def test_outcomes_are_ordered_and_counted():
     page = report([section(name="a/z", verdict=replace(VERDICT, outcome="fails")), section(name="b/y")])
     assert page.index('id="b-y"') < page.index('id="a-z"')
-    assert "2 trials: 1 holds, 1 fails." in page
+    assert "2 trials: 1 holds, 1 fails." in re.sub("<[^>]*>", "", page)
 
 
 def test_a_page_without_trials_says_so():

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import argparse
+import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from assay.cli.files import replacing
 from assay.cli.stores import add_store, open_store
+from assay.cli.words import mirror_line
 from assay.errors import UserError
 
 if TYPE_CHECKING:
-    from assay.engine.page import Section
     from assay.engine.scoreboard import Judged
+    from assay.engine.section import Section
     from assay.engine.store import Store
+    from assay.engine.trial import Mirrored, UnitResult
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -26,7 +30,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     from assay.engine import registry
-    from assay.engine.page import report
     from assay.engine.standings import standings
 
     names = [registry.find(name).name for name in arguments.names] or None
@@ -35,44 +38,70 @@ def run(arguments: argparse.Namespace) -> int:
     board = [j for j in board if arguments.field in (None, j.name.split("/")[0])]
     if not board:
         raise UserError("none of these trials has a full run in the store: assay run NAME")
-    page = report(sections(board, store))
+    page = page_of(board, store)
     with replacing(arguments.out) as part:
         part.write_text(page, "utf-8")
     for note in notes:
         print(f"note: {note}")
-    print(f"wrote {arguments.out} ({len(board)} trials, {len(page) / 1e6:.2f} MB)")
+    trials = "1 trial" if len(board) == 1 else f"{len(board)} trials"
+    print(f"wrote {arguments.out} ({trials}, {len(page.encode()) / 1e6:.2f} MB)")
     return 0
 
 
-def sections(board: list[Judged], store: Store) -> list[Section]:
-    """What the page shows of every trial, with the machine and the versions that the figures were measured with."""
-    from assay.engine.page import Section
+def page_of(board: Sequence[Judged], store: Store) -> str:
+    """The page of these trials, with the machines and the versions that their figures were measured with."""
+    from assay.engine.page import report
 
-    machines = {i: f"{cpu}, {cores} cores, {ram} MB" for i, cpu, cores, ram in store.query(
-        "SELECT machine_id, cpu, cores, ram_mb FROM machines")}  # fmt: skip
-    versions = {i: _versions(packages, v) for i, packages, v in store.query(
-        "SELECT env_id, packages, assay_version FROM envs")}  # fmt: skip
-    found = []
-    for judged in board:
-        last = max(judged.units, key=lambda u: u.started)
-        found.append(
-            Section(
-                name=judged.name,
-                title=judged.title,
-                trial=judged.trial,
-                verdict=judged.verdict,
-                values=judged.values(),
-                seconds=judged.seconds(),
-                machine=machines.get(last.machine_id, "an unknown machine"),
-                versions=versions.get(last.env_id, "unknown versions"),
-                command=f"assay run {judged.name}",
-            )
-        )
-    return found
+    machines = {row["machine_id"]: row for row in store.rows("machines")}
+    versions = {row["env_id"]: _versions(row["packages"], row["assay_version"]) for row in store.rows("envs")}
+    return report([_section(judged, machines, versions) for judged in board])
 
 
-def _versions(packages: str, assay_version: str) -> str:
-    import json
+def _section(judged: Judged, machines: Mapping[str, Mapping[str, Any]], versions: Mapping[str, str]) -> Section:
+    from assay.engine.cards import described
+    from assay.engine.section import Section
 
-    shown = {k: v for k, v in json.loads(packages).items() if k in ("python", "numpy", "torch", "transformers")}
+    last = max(judged.units, key=lambda u: (u.started, u.unit_key))
+    return Section(
+        name=judged.name,
+        title=judged.title,
+        trial=judged.trial,
+        verdict=judged.verdict,
+        values=judged.values(),
+        seconds=judged.seconds(),
+        machine=_machine(machines.get(last.machine_id)),
+        versions=versions.get(last.env_id, "unknown versions"),
+        command=f"assay run {judged.name}",
+        arms=dict(described(judged.trial)),
+        mirrors=[mirror_line(mirror) for mirror in _mirrors(judged)],
+        failed=[_reason(unit) for unit in judged.units if unit.status != "ok"],
+    )
+
+
+def _mirrors(judged: Judged) -> Sequence[Mirrored]:
+    """The paper's figures as measured here; a verdict that was read from the store comes without them."""
+    from assay.engine.mirrors import mirrored
+    from assay.engine.pairing import pair
+
+    if judged.verdict.mirrors or not judged.trial.mirrors:
+        return judged.verdict.mirrors
+    pairs = pair(judged.trial, judged.units)
+    return [mirrored(judged.trial, mirror, pairs) for mirror in judged.trial.mirrors]
+
+
+def _reason(unit: UnitResult) -> str:
+    last = (unit.error.strip().splitlines() or [""])[-1]
+    return f"{unit.arm}, seed {unit.seed}: {unit.status}" + (f": {last[:200]}" if last else "")
+
+
+def _machine(row: Mapping[str, Any] | None) -> str:
+    if row is None:
+        return "an unknown machine"
+    gpu = f", {row['gpu']}" if row["gpu"] else ""
+    return f"{row['cpu']}, {row['cores']} cores, {row['ram_mb'] // 1024} GB{gpu}, {row['os']}"
+
+
+def _versions(packages: Any, assay_version: str) -> str:
+    found = json.loads(packages) if isinstance(packages, str) else packages
+    shown = {k: v for k, v in found.items() if k in ("python", "numpy", "torch", "transformers")}
     return ", ".join([f"assay {assay_version}", *(f"{name} {version}" for name, version in sorted(shown.items()))])

@@ -50,9 +50,9 @@ def mirror_line(mirrored: Mirrored) -> str:
     mirror = mirrored.mirror
     sign = "x" if mirror.kind == "ratio" else ""
     if mirrored.estimate is None:
-        return f"{mirror.figure}: paper {mirror.paper_ratio:g}{sign}, here not measurable"
+        return f"{mirror.figure}: paper {mirror.paper_ratio:.3g}{sign}, here not measurable"
     here = f"{mirrored.estimate:.3g}{sign} [{mirrored.low:.3g}, {mirrored.high:.3g}]"
-    return f"{mirror.figure}: paper {mirror.paper_ratio:g}{sign}, here {here}"
+    return f"{mirror.figure}: paper {mirror.paper_ratio:.3g}{sign}, here {here}"
 
 
 def parse_seeds(text: str) -> int | range:

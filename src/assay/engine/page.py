@@ -6,23 +6,25 @@ the same data give the same bytes. The data stand inside as JSON.
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Sequence
+from dataclasses import replace
 from html import escape
 from importlib.resources import files
 
-from assay.engine.plots import complete_seeds, judged_arms
-from assay.engine.svg import ForestRow, forest, pairs
-from assay.engine.trial import Bar, Contrast, Trial, Verdict
-from assay.engine.verdicts import badge
+from assay.engine.section import Section, css, number, section_of
+from assay.engine.svg import ForestRow, forest
+from assay.engine.trial import Bar
 
 ORDER = ("holds", "fails", "inconclusive", "reported", "not run")
 
 HOW = (
     "Every trial runs a baseline, a placebo (the method with its one idea taken out) and the method on the same "
     "seeds, worlds and starting weights.",
-    "The bar was set before any run and is not moved to fit a result.",
+    "The bar was set before any run, unless a trial says `bar-not-blind`, and is not moved to fit a result.",
     "Three tests look at the paired differences: a 95 % BCa bootstrap interval, a sign-flip permutation test and a "
     "studentised bootstrap bound.",
     "A claim holds when all three clear the bar against the baseline and clear zero against the placebo; it fails "
@@ -32,54 +34,21 @@ HOW = (
 )
 
 
-@dataclass(frozen=True)
-class Section:
-    """What the page shows of one trial. `values` holds arm -> seed -> value of finished units, `seconds` the mean
-    time of an arm, `machine` and `versions` where the figures were measured, `command` what repeats them."""
-
-    name: str
-    title: str
-    trial: Trial
-    verdict: Verdict
-    values: Mapping[str, Mapping[int, float]]
-    seconds: Mapping[str, float]
-    machine: str
-    versions: str
-    command: str
-
-    @property
-    def anchor(self) -> str:
-        return self.name.replace("/", "-")
-
-
 def report(sections: Sequence[Section], heading: str = "Assay scoreboard") -> str:
     """The whole page as text. Sections are shown by outcome, then by name."""
-    ordered = sorted(sections, key=lambda s: (ORDER.index(s.verdict.outcome), s.name))
-    rows = [row for section in ordered if (row := forest_row(section)) is not None]
-    counts = ", ".join(
-        f"{n} {outcome}" for outcome in ORDER if (n := sum(s.verdict.outcome == outcome for s in ordered))
-    )
+    ordered = _anchored(sorted(sections, key=lambda s: (ORDER.index(s.verdict.outcome), s.name)))
     judged = sum(s.verdict.outcome in ("holds", "fails", "inconclusive") for s in ordered)
     body = [
         f"<h1>{escape(heading)}</h1>",
-        f'<p class="counts">{len(ordered)} trials: {counts}.</p>' if ordered else "<p>No trial has been run yet.</p>",
-        f'<div class="scroll">{forest(rows)}</div>' if rows else "",
+        f'<p class="counts">{_counts(ordered)}</p>' if ordered else "<p>No trial has been run yet.</p>",
+        _forest(ordered),
         _table(ordered) if ordered else "",
-        *(_section(section, judged) for section in ordered),
+        *(section_of(section, judged) for section in ordered),
         '<section id="how"><h2>How a verdict is reached</h2>',
         *(f"<p>{escape(sentence)}</p>" for sentence in HOW),
         "</section>",
     ]
-    data = json.dumps([_facts(s) for s in ordered], sort_keys=True).replace("</", "<\\/")
-    assets = files("assay.engine") / "assets"
-    return (
-        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{escape(heading)}</title><style>{(assets / 'report.css').read_text('utf-8')}</style></head>\n"
-        f"<body><main>{''.join(body)}</main>\n"
-        f'<script type="application/json" id="data">{data}</script>'
-        f"<script>{(assets / 'report.js').read_text('utf-8')}</script></body></html>\n"
-    )
+    return _document(heading, "".join(body), json.dumps([_facts(s) for s in ordered], sort_keys=True))
 
 
 def forest_row(section: Section) -> ForestRow | None:
@@ -95,11 +64,39 @@ def forest_row(section: Section) -> ForestRow | None:
     return ForestRow(
         section.name.split("/")[-1],
         section.anchor,
-        _css(section.verdict.outcome),
+        css(section.verdict.outcome),
         contrast.estimate / unit,
         contrast.low / unit,
         contrast.high / unit,
     )
+
+
+def _anchored(sections: Sequence[Section]) -> list[Section]:
+    """Every section with an id of its own, made of its name."""
+    taken: set[str] = {"how", "board", "data"}
+    found = []
+    for section in sections:
+        anchor = plain = re.sub(r"[^A-Za-z0-9_.]+", "-", section.name)
+        number = 2
+        while anchor in taken:
+            anchor, number = f"{plain}-{number}", number + 1
+        taken.add(anchor)
+        found.append(replace(section, anchor=anchor))
+    return found
+
+
+def _counts(sections: Sequence[Section]) -> str:
+    counts = [(outcome, sum(s.verdict.outcome == outcome for s in sections)) for outcome in ORDER]
+    said = ", ".join(f'<span class="{css(outcome)}">{n} {outcome}</span>' for outcome, n in counts if n)
+    return f"{len(sections)} {'trial' if len(sections) == 1 else 'trials'}: {said}."
+
+
+def _forest(sections: Sequence[Section]) -> str:
+    rows = [row for section in sections if (row := forest_row(section)) is not None]
+    if not rows:
+        return ""
+    caption = "Mean difference and 95 % interval, in units of the bar: 0 clears it, −1 is no effect at all."
+    return f'{forest(rows)}<p class="small">{caption}</p>'
 
 
 def _one_each(section: Section) -> bool:
@@ -118,87 +115,57 @@ def _bar_unit(bar: Bar, section: Section) -> float:
 
 
 def _table(sections: Sequence[Section]) -> str:
-    head = "".join(
-        f"<th>{name}</th>" for name in ("trial", "verdict", "baseline", "placebo", "method", "p", "p (Holm)", "seeds")
-    )
+    names = ("trial", "verdict", "baseline", "placebo", "method", "p", "p (Holm)", "seeds")
+    head = "".join(f'<th scope="col">{name}</th>' for name in names)
     rows = []
     for s in sections:
-        p_holm = f"{s.verdict.p_holm:.2g}" if s.verdict.p_holm is not None else ""
+        v = s.verdict
         cells = [
-            f'<td><a href="#{escape(s.anchor)}">{escape(s.name)}</a></td>',
-            f'<td class="{_css(s.verdict.outcome)}">{escape(s.verdict.outcome)}</td>',
+            f'<td><a href="#{s.anchor}">{escape(s.name)}</a></td>',
+            f'<td class="{css(v.outcome)}">{escape(v.outcome)}</td>',
             *(f"<td>{_mean(s, arm)}</td>" for arm in (s.trial.baseline, s.trial.placebo, s.trial.method)),
-            f"<td>{s.verdict.p:.2g}</td><td>{p_holm}</td><td>{s.verdict.n}</td>",
+            f"<td>{v.p:.2g}</td><td>{'' if v.p_holm is None else f'{v.p_holm:.2g}'}</td><td>{v.n}</td>",
         ]
-        rows.append(f"<tr>{''.join(cells)}</tr>")
+        rows.append(f'<tr id="row-{s.anchor}">{"".join(cells)}</tr>')
     return (
         '<div class="scroll"><table id="board"><thead><tr>'
         f"{head}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
     )
 
 
-def _section(section: Section, judged: int) -> str:
-    trial, verdict = section.trial, section.verdict
-    arms = judged_arms(trial)
-    seeds = complete_seeds(section.values, arms)
-    picture = pairs(section.values, arms, trial.metric.better, trial.metric.name) if seeds else ""
-    flags = "".join(f'<span class="flag">{escape(flag)}</span>' for flag in verdict.flags)
-    tags = "".join(f'<span class="flag">{escape(tag)}</span>' for tag in trial.tags)
-    link = f"https://arxiv.org/abs/{trial.paper}"
-    return "".join(
-        [
-            f'<section id="{escape(section.anchor)}"><h2>{escape(section.name)} ',
-            f'<span class="badge {_css(verdict.outcome)}">{escape(badge(verdict, judged))}</span></h2>',
-            f'<p><a href="{link}">{escape(section.title or trial.paper)}</a> ({escape(trial.paper)})</p>',
-            f"<p><b>Claim.</b> {escape(trial.claim)}</p><p><b>The paper's figure.</b> {escape(trial.headline)}</p>",
-            f"<p><b>Here.</b> {escape(verdict.reason)}. {flags}{tags}</p>",
-            f"<p>{escape(trial.note)}</p>" if trial.note else "",
-            picture,
-            f'<div class="scroll"><table>{"".join(map(_contrast, verdict.contrasts))}</table></div>',
-            _seed_table(section, arms, seeds) if seeds else "",
-            f"<p class='small'>Metric: {escape(trial.metric.name)} ({trial.metric.better} is better). ",
-            f"Measured on {escape(section.machine)}; {escape(section.versions)}. ",
-            f"Repeat with <code>{escape(section.command)}</code></p></section>",
-        ]
-    )
-
-
-def _contrast(contrast: Contrast) -> str:
-    return (
-        f"<tr><td>{escape(contrast.name)}</td><td>{contrast.estimate:+.4g}</td>"
-        f"<td>[{contrast.low:+.4g}, {contrast.high:+.4g}]</td><td>p = {contrast.p_holds:.2g}</td></tr>"
-    )
-
-
-def _seed_table(section: Section, arms: Sequence[str], seeds: Sequence[int]) -> str:
-    head = "".join(f"<th>{escape(arm)}</th>" for arm in arms)
-    rows = "".join(
-        f"<tr><td>{seed}</td>" + "".join(f"<td>{section.values[arm][seed]:.5g}</td>" for arm in arms) + "</tr>"
-        for seed in seeds
-    )
-    cost = "".join(f"<td>{section.seconds.get(arm, 0.0):.2g} s</td>" for arm in arms)
-    return (
-        f"<details><summary>{len(seeds)} paired seeds</summary><div class='scroll'><table><thead><tr><th>seed</th>"
-        f"{head}</tr></thead><tbody>{rows}<tr><td>time</td>{cost}</tr></tbody></table></div></details>"
-    )
-
-
 def _mean(section: Section, arm: str | None) -> str:
     values = list(section.values.get(arm, {}).values()) if arm is not None else []
-    return f"{sum(values) / len(values):.4g}" if values else ""
+    return number(sum(values) / len(values)) if values else ""
 
 
 def _facts(section: Section) -> dict[str, object]:
+    v = section.verdict
     return {
         "name": section.name,
         "paper": section.trial.paper,
-        "outcome": section.verdict.outcome,
-        "reason": section.verdict.reason,
-        "p": section.verdict.p,
-        "n": section.verdict.n,
-        "values": {arm: {str(k): v for k, v in sorted(seeds.items())} for arm, seeds in section.values.items()},
+        "outcome": v.outcome,
+        "reason": v.reason,
+        "p": v.p,
+        "p_holm": v.p_holm,
+        "q": v.q,
+        "n": v.n,
+        "values": {arm: {str(k): x for k, x in sorted(seeds.items())} for arm, seeds in section.values.items()},
     }
 
 
-def _css(outcome: str) -> str:
-    return outcome.replace(" ", "-")
+def _document(heading: str, body: str, data: str) -> str:
+    """Head and foot. The policy lets nothing be fetched and no script run but the page's own, whatever a trial says."""
+    assets = files("assay.engine") / "assets"
+    style, script = ((assets / name).read_text("utf-8") for name in ("report.css", "report.js"))
+    own = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    policy = f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{own}'; base-uri 'none'"
+    inside = data.replace("<", "\\u003c")  # no text of a trial can end the element that holds the data
+    return (
+        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
+        f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{escape(heading)}</title><style>{style}</style></head>\n"
+        f"<body><main>{body}</main>\n"
+        f'<script type="application/json" id="data">{inside}</script>'
+        f"<script>{script}</script></body></html>\n"
+    )
