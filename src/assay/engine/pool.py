@@ -21,7 +21,10 @@ from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from types import TracebackType
 
+from assay.engine.cgroup import Cgroup, cgroup_for
+from assay.engine.cgroup import sweep as sweep_cgroups
 from assay.engine.processes import MARK, Guard, kill_tree, signal_group, tree_rss_mb
+from assay.engine.scratch import sweep as sweep_folders
 from assay.engine.trial import Status
 from assay.engine.worker import MESSAGE_LIMIT, Job, Outcome, Setup
 
@@ -74,6 +77,7 @@ class _Worker:
     connection: Connection
     output: int  # read end of its stdout and stderr
     born: float
+    cgroup: Cgroup | None = None
     ready: bool = False
     units: int = 0
     idle_rss_mb: float = 0.0
@@ -105,7 +109,7 @@ class Pool:
         self._setup = Setup(modules=modules, parent=os.getpid(), threads=threads, network=network)
         self._fresh = fresh
         self._workers: list[_Worker] = []
-        self._leaving: list[tuple[subprocess.Popen[bytes], float]] = []
+        self._leaving: list[tuple[_Worker, float]] = []
         self._lock = threading.RLock()
         self._closed = threading.Event()
         self._guard = Guard()
@@ -116,7 +120,7 @@ class Pool:
             "PYTHONHASHSEED": "0",
             MARK: self._guard.mark,
         }
-        self._watchdog = threading.Thread(target=self._watch_memory, name="assay-memory", daemon=True)
+        self._watchdog = threading.Thread(target=self._look_after, name="assay-memory", daemon=True)
         self._watchdog.start()
 
     def __enter__(self) -> Pool:
@@ -147,6 +151,8 @@ class Pool:
         idle.job, idle.limits = parcel, limits
         idle.log.clear()
         idle.log_size, idle.peak_mb, idle.condemned, idle.kill_at = 0, 0.0, None, 0.0
+        if idle.cgroup:
+            idle.cgroup.limit(limits.memory_mb)
         if idle.ready:
             self._send(idle)
 
@@ -211,7 +217,7 @@ class Pool:
         self._guard.watch(process.pid)
         theirs.close()
         os.close(write_end)
-        worker = _Worker(process, Connection(ours.detach()), read_end, time.monotonic())
+        worker = _Worker(process, Connection(ours.detach()), read_end, time.monotonic(), cgroup_for(process.pid))
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # it died already: `_check` will see
             worker.connection.send_bytes(pickle.dumps(self._setup))
         with self._lock:
@@ -277,6 +283,8 @@ class Pool:
         kill_tree(worker.process)
         code = worker.process.wait()
         self._read_output(worker)
+        if worker.cgroup and worker.cgroup.overrun and worker.condemned is None:
+            worker.condemned, worker.peak_mb = "oom", max(worker.peak_mb, worker.limits.memory_mb)
         job, seconds = worker.job, time.monotonic() - worker.begun if worker.begun else 0.0
         status: Status = worker.condemned or "killed"
         outcome = Outcome(job.key if job else "", status, seconds=seconds, error=_obituary(worker, status, code))
@@ -286,12 +294,12 @@ class Pool:
 
     def _retire(self, worker: _Worker) -> None:
         """Let an idle worker end by itself; it gets two seconds."""
-        self._leaving.append((worker.process, time.monotonic() + 2.0))
+        self._leaving.append((worker, time.monotonic() + 2.0))
         self._forget(worker)
 
     def _drop(self, worker: _Worker) -> list[Done]:
         self._forget(worker)
-        self._guard.forget(worker.process.pid)
+        self._gone(worker)
         return []
 
     def _forget(self, worker: _Worker) -> None:
@@ -301,13 +309,18 @@ class Pool:
         os.close(worker.output)
 
     def _reap(self) -> None:
-        for process, deadline in list(self._leaving):
-            if process.poll() is None and time.monotonic() < deadline:
+        for worker, deadline in list(self._leaving):
+            if worker.process.poll() is None and time.monotonic() < deadline:
                 continue
-            kill_tree(process)
-            process.wait()
-            self._leaving.remove((process, deadline))
-            self._guard.forget(process.pid)
+            kill_tree(worker.process)
+            worker.process.wait()
+            self._leaving.remove((worker, deadline))
+            self._gone(worker)
+
+    def _gone(self, worker: _Worker) -> None:
+        self._guard.forget(worker.process.pid)
+        if worker.cgroup:
+            worker.cgroup.remove()
 
     # --- output and memory ---
 
@@ -320,6 +333,12 @@ class Pool:
                 worker.log_size += len(chunk)
                 while worker.log_size - len(worker.log[0]) >= LOG_LIMIT:
                     worker.log_size -= len(worker.log.popleft())
+
+    def _look_after(self) -> None:
+        """Runs in a thread of its own: clears away what killed runs left, then watches memory."""
+        sweep_folders()
+        sweep_cgroups()
+        self._watch_memory()
 
     def _watch_memory(self) -> None:
         while not self._closed.wait(SAMPLE_S):

@@ -21,7 +21,7 @@ from typing import Any
 
 from assay.engine.fingerprint import fingerprint
 from assay.engine.machine import this_machine
-from assay.engine.scratch import scratch
+from assay.engine.scratch import scratch, short_parent
 from assay.errors import EnvironmentFailed, UserError
 
 KNOCK_S = 5.0
@@ -187,8 +187,7 @@ def _running_cluster(address: str, shipped: frozenset[str]) -> dict[str, Any]:
 
 def _own_session(undo: contextlib.ExitStack) -> dict[str, Any]:
     """Ray on this machine for this process alone: without dashboard, behind a token, its files in a folder of ours."""
-    short = Path("/tmp")  # the paths of Ray's sockets must stay under 108 bytes
-    folder = undo.enter_context(scratch("ray", short if short.is_dir() else None))
+    folder = undo.enter_context(scratch("ray", short_parent()))  # a socket's path must stay under 108 bytes
     undo.enter_context(_environment({"RAY_AUTH_TOKEN": _token()}))
     return {
         "address": "local",

@@ -13,6 +13,7 @@ from pathlib import Path
 
 YOUNG_S = 60.0  # between making a folder and locking it lies a moment; nobody touches one that is this new
 _SUFFIX = ".tmp"
+_SHORT = Path("/tmp")  # where paths must be short (Ray's sockets), whatever the folder for temporary files is
 
 
 @contextlib.contextmanager
@@ -31,16 +32,22 @@ def scratch(kind: str, parent: Path | None = None) -> Iterator[Path]:
         os.close(descriptor)
 
 
-def sweep(parent: Path | None = None) -> int:
+def short_parent() -> Path | None:
+    """A parent whose folders have short paths."""
+    return _SHORT if _SHORT.is_dir() else None
+
+
+def sweep(*parents: Path) -> int:
     """Remove the folders of this user whose process was killed; how many there were.
 
     The lock ends with the process that holds it, so a folder of a live one is told apart even where process numbers
     say nothing (containers that share /tmp).
     """
     removed = 0
-    for path in Path(parent or tempfile.gettempdir()).glob(f"assay-*{_SUFFIX}"):
-        with contextlib.suppress(OSError):  # another run sweeps too, or it is not ours to touch
-            removed += _sweep_one(path)
+    for parent in parents or {Path(tempfile.gettempdir()), _SHORT}:
+        for path in parent.glob(f"assay-*{_SUFFIX}"):
+            with contextlib.suppress(OSError):  # another run sweeps too, or it is not ours to touch
+                removed += _sweep_one(path)
     return removed
 
 
