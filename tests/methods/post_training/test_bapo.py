@@ -12,6 +12,7 @@ from assay.methods.post_training.bapo import (
     Resampler,
     correctness_reward,
     is_idk,
+    judge_prediction,
     reliability,
 )
 
@@ -214,6 +215,27 @@ def test_reliability_lies_between_accuracy_and_precision(pairs):
     assert shares.accuracy - 1e-9 <= shares.reliability <= max(shares.precision, shares.accuracy) + 1e-9
 
 
+@pytest.mark.parametrize(
+    ("prediction", "judged"),
+    [
+        ("Rome", (True, True)),
+        ("the city of Rome", (False, True)),
+        (r"I thought Pisa. \boxed{The Eternal City}", (True, True)),
+        ("I don't know", (False, False)),
+        (r"<think>is it Rome?</think><answer>I do not know</answer>", (False, False)),
+        (r"I don't know why, but \boxed{Rome}", (True, True)),
+        ("", (False, True)),
+    ],
+)
+def test_a_prediction_is_judged_by_its_answer_against_every_gold_one(prediction, judged):
+    assert judge_prediction(prediction, ["Rome", "Eternal City"]) == judged
+
+
+def test_a_lower_f1_can_count_as_right():
+    assert judge_prediction("the city of Rome", ["Rome"], at_least=0.5) == (True, True)  # precision 1/3, recall 1
+    assert judge_prediction("the city of Rome", ["Rome"], at_least=0.51) == (False, True)
+
+
 def rows(*pairs, prompt="q"):
     texts = [rf"\boxed{{{text}}}" for text, _ in pairs]
     return {
@@ -264,6 +286,8 @@ def test_the_reward_pickles_with_its_detector():
         ),
         (lambda: reliability([], []), "wanted one each a question"),
         (lambda: reliability([True], [False]), "question 0 is right but was not answered"),
+        (lambda: judge_prediction("a", []), "golds: got none"),
+        (lambda: judge_prediction("a", ["a"], 0.0), "at_least: got 0.0"),
         (lambda: BAPOReward(PlateauDetector())(["q"], ["a"], [[]]), "answer: got no such column"),
         (
             lambda: BAPOReward(PlateauDetector())(**rows((IDK, "Rome"), ("Pisa", "Pisa"))),

@@ -47,8 +47,12 @@ def correctness_reward(text: str, gold: str) -> float:
 
 def is_idk(text: str) -> bool:
     """Whether the reply's answer says that it does not know."""
-    answer = (final_answer(text) or "").lower().replace("’", "'")
-    return any(phrase in answer for phrase in _IDK)
+    return _refuses(final_answer(text) or "")
+
+
+def _refuses(answer: str) -> bool:
+    plain = answer.lower().replace("’", "'")
+    return any(phrase in plain for phrase in _IDK)
 
 
 class BoundaryReward:
@@ -223,6 +227,21 @@ def reliability(correct: Sequence[bool], answered: Sequence[bool]) -> Reliabilit
         raise ValueError(f"correct: question {odd} is right but was not answered")
     right, said = sum(map(bool, correct)), sum(map(bool, answered))
     return Reliability(right / len(correct), right / said if said else 0.0, said / len(correct))
+
+
+def judge_prediction(prediction: str, golds: Sequence[str], at_least: float = 1.0) -> tuple[bool, bool]:
+    """Whether a prediction is right and whether it answers at all (is no refusal), for `reliability`.
+
+    A prediction is a reply with a box or tag, or a bare answer. It is right when its F1 with one of the gold answers
+    is `at_least` so much.
+    """
+    if not golds:
+        raise ValueError("golds: got none, wanted at least one gold answer")
+    if not 0 < at_least <= 1:
+        raise ValueError(f"at_least: got {at_least}, wanted an F1 in (0, 1]")
+    answer = final_answer(prediction) or prediction
+    answered = not _refuses(answer)
+    return answered and max(token_f1(answer, gold) for gold in golds) >= at_least, answered
 
 
 class BAPOReward:

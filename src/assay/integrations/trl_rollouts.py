@@ -1,0 +1,97 @@
+"""TRL's `rollout_func`: sampling that looks at what it has sampled, and the plateau of a run's own evaluations.
+
+    trainer = GRPOTrainer(model, BAPOReward(detector), ..., rollout_func=resampled(Resampler(), judge, detector),
+                          callbacks=[WatchPlateau(detector)])
+
+Works with any `trl.GRPOTrainer` of trl 1.16, `AdvantageGRPOTrainer` included, and with whatever generates for it
+(transformers or vLLM). TRL calls rollout functions experimental and says so once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from transformers import TrainerCallback
+from trl import GRPOTrainer
+from trl import __version__ as trl_version
+
+from assay.methods.parsing import as_text
+from assay.methods.post_training.bapo import PlateauDetector, Resampler
+
+RolloutFunction = Callable[[list[Any], GRPOTrainer], dict[str, Any]]
+
+_HOOKS = ("_tokenize_prompts", "_generate_single_turn")
+
+
+def generate(trainer: GRPOTrainer, prompts: list[Any]) -> list[dict[str, Any]]:
+    """One completion of each prompt by the trainer's own generation settings.
+
+    Each is a dict of "prompt_ids", "completion_ids" and "logprobs", the last None where the engine gives none.
+    Raises RuntimeError for a trl that generates in another way.
+    """
+    missing = [name for name in _HOOKS if not hasattr(trainer, name)]
+    if missing:
+        raise RuntimeError(f"trl {trl_version} has no GRPOTrainer.{missing[0]}: this adapter wants trl>=1.16,<1.17")
+    prompt_ids, images, fields = trainer._tokenize_prompts(prompts)
+    completion_ids, logprobs = trainer._generate_single_turn(prompt_ids, images, fields, 1)
+    return [
+        {"prompt_ids": asked, "completion_ids": written, "logprobs": None if logprobs is None else logprobs[row]}
+        for row, (asked, written) in enumerate(zip(prompt_ids, completion_ids, strict=True))
+    ]
+
+
+def resampled(
+    resampler: Resampler, judge: Callable[[Any, str], tuple[float, bool]], detector: PlateauDetector
+) -> RolloutFunction:
+    """BAPO's resampling: on the plateau, groups that failed without a refusal are generated again.
+
+    judge    (prompt, completion) to its score and whether it refuses, as the reward will see them
+
+    Rewards are given the stage as the column "stage", "eval" while the trainer evaluates. With several processes the
+    rollouts of a prompt must lie in one of them: `per_device_train_batch_size` a multiple of `num_generations`.
+    """
+
+    def rollout(prompts: list[Any], trainer: GRPOTrainer) -> dict[str, Any]:
+        stage = detector.stage if trainer.model.training else "eval"
+        groups = _groups(prompts)
+        written = generate(trainer, prompts)
+
+        def draw(numbers: list[int]) -> list[list[dict[str, Any]]]:
+            fresh = iter(generate(trainer, [prompts[row] for number in numbers for row in groups[number]]))
+            return [[next(fresh) for _ in groups[number]] for number in numbers]
+
+        def judged(number: int, completion: dict[str, Any]) -> tuple[float, bool]:
+            text = trainer.processing_class.decode(completion["completion_ids"], skip_special_tokens=True)
+            return judge(prompts[groups[number][0]], text)
+
+        kept = resampler([[written[row] for row in rows] for rows in groups], draw, judged, stage)
+        chosen: list[dict[str, Any]] = list(written)
+        for rows, group in zip(groups, kept, strict=True):
+            for row, completion in zip(rows, group, strict=True):
+                chosen[row] = completion
+        out: dict[str, Any] = {key: [completion[key] for completion in chosen] for key in chosen[0]}
+        if chosen[0]["logprobs"] is None:
+            out["logprobs"] = None
+        return {**out, "stage": [stage] * len(prompts)}
+
+    return rollout
+
+
+class WatchPlateau(TrainerCallback):
+    """Hands each evaluation's figure to the detector; `metric` is a name in TRL's log."""
+
+    def __init__(self, detector: PlateauDetector, metric: str = "eval_reward") -> None:
+        self.detector, self.metric = detector, metric
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float] | None = None, **others: Any) -> None:
+        if logs and self.metric in logs:
+            self.detector.update(logs[self.metric])
+
+
+def _groups(prompts: list[Any]) -> list[list[int]]:
+    """The rows of each prompt, in the order of first appearance."""
+    rows: dict[str, list[int]] = {}
+    for row, prompt in enumerate(prompts):
+        rows.setdefault(as_text(prompt), []).append(row)
+    return list(rows.values())
