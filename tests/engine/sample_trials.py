@@ -301,6 +301,15 @@ def build_offset(sample: list[float], models: object, seed: int) -> dict[str, fl
     return {"offset": random.random()}
 
 
+def build_table_slowly(sample: list[float], models: object, seed: int) -> dict[str, float]:
+    time.sleep(0.2)
+    return build_table(sample, models, seed)
+
+
+def finds_no_headroom(world: object, models: object, seed: int) -> Measures:
+    raise NoHeadroom("an arm may not say this")
+
+
 def build_nothing(sample: list[float], models: object, seed: int) -> object:
     raise NoHeadroom("the teacher learnt nothing")
 

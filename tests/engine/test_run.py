@@ -125,6 +125,25 @@ def test_a_fixture_is_built_once_a_seed_shared_by_the_arms_and_reused(tmp_path: 
     assert len(calls.read_text().splitlines()) == 6
 
 
+def test_a_fixture_joins_the_pairing_digest_has_its_own_limit_and_is_charged_to_no_arm(calls: Path) -> None:
+    from assay.engine.options import limits_of
+    from assay.engine.units import plan
+
+    slow = replace(s.table_cards, fixture=Fixture(s.build_table_slowly, timeout_s=7))
+    result = run(slow, seeds=1, isolation="inline")
+    plain = run(s.better_cards, seeds=1, isolation="inline")
+    assert {u.world_digest for u in result.arms}.isdisjoint({u.world_digest for u in plain.arms})
+    (built,) = (u for u in result.units if u.arm == "(fixture)")
+    assert built.seconds >= 0.2 > max(u.seconds for u in result.arms)
+    limits = {u.arm: limits_of(u, slow, RunOptions(), False).timeout_s for u in plan("x", slow, seeds=1).units}
+    assert limits == {"(fixture)": 7, "baseline": 60, "placebo": 60, "method": 60}
+
+
+def test_an_arm_that_finds_no_headroom_is_an_error_for_it_has_seen_the_outcome() -> None:
+    result = run(s.with_method(s.finds_no_headroom), seeds=1, isolation="inline")
+    assert {u.arm: u.status for u in result.arms} == {"baseline": "ok", "placebo": "ok", "method": "error"}
+
+
 def test_a_fixture_with_few_distinct_seeds_is_built_that_often(calls: Path) -> None:
     few = replace(s.table_cards, fixture=Fixture(s.build_table, distinct=2))
     result = run(few, seeds=6, isolation="inline")
@@ -253,6 +272,17 @@ def test_model_arms_run_only_with_a_model(monkeypatch: pytest.MonkeyPatch) -> No
     assert {u.arm for u in with_one.arms} == {"baseline", "placebo", "method", "model"}
     assert not {u.unit_key for u in without.arms} & {u.unit_key for u in with_one.arms}
     assert {u.models["outside"] for u in with_one.arms} == {"mockllm/model"}
+
+
+def test_runs_with_an_outside_model_are_never_read_as_the_trials_own(tmp_path: Path) -> None:
+    from assay.engine.scoreboard import by_trial
+
+    options = RunOptions(seeds=2, isolation="inline", store=tmp_path / "results.duckdb")
+    (own,) = run_trials([s.better_cards], options)
+    run_trials([s.better_cards], replace(options, model="mockllm/model"))
+    units = Store(tmp_path / "results.duckdb").units()
+    assert len(units) == 12
+    assert {u.unit_key for u in by_trial(units)[own.name]} == {u.unit_key for u in own.arms}
 
 
 def test_a_reported_trial_has_figures_and_no_verdict_of_its_own() -> None:

@@ -8,7 +8,7 @@ import pytest
 from assay.engine import contrasts, pairing
 from assay.engine.contrasts import differences
 from assay.engine.pairing import pair
-from assay.engine.trial import Bar, Bars, Cost, Mirror
+from assay.engine.trial import Bar, Bars, Cost, Mirror, Verdict
 from assay.engine.verdicts import RULE, badge, verdict, with_holm
 from tests.engine.judging import changed, from_differences, mutated, trial, unit, units
 
@@ -394,6 +394,13 @@ def test_a_repeated_unit_that_differed_is_flagged_with_the_difference():
     assert result.flags == ("nondeterministic: repeated units differ by up to 0.125",)
 
 
+def test_a_mirror_may_read_a_named_measure():
+    found = [replace(u, extra={"calls": 12.0 if u.arm == "method" else 4.0}) for u in GOOD]
+    mirror = Mirror("3 x the calls", 3.0, ("method", "baseline"), metric="calls")
+    shown = judged(Bar(absolute=0.25), found, mirrors=(mirror,)).mirrors[0]
+    assert (shown.estimate, shown.low, shown.high) == (3.0, 3.0, 3.0)
+
+
 def test_mirrors_show_the_headline_as_measured():
     ratio, difference = (
         Mirror("2.4 x", 2.4, ("method", "baseline")),
@@ -423,9 +430,9 @@ def test_a_mirror_may_use_arms_that_are_not_judged():
 
 def test_holm_counts_judged_trials_only_and_the_badge_tells_which_survive():
     strong, weak = judged(Bar(absolute=0.25), GOOD), judged(Bar(absolute=0.25), [u for u in GOOD if u.seed < 6])
-    reported = judged(None, GOOD)
-    adjusted = with_holm([strong, weak, reported])
-    assert [v.p_holm for v in adjusted] == [2 * 2**-10, 2**-6, None]
+    reported, unrun = judged(None, GOOD), Verdict("not run", "needs chromium")
+    adjusted = with_holm([strong, weak, reported, unrun])
+    assert [v.p_holm for v in adjusted] == [2 * 2**-10, 2**-6, None, None]
     assert badge(adjusted[0], 2) == "holds (also after Holm over 2)"
     assert badge(with_holm([weak, weak])[0], 2) == "holds (single)"
     assert badge(adjusted[2], 2) == "reported"
