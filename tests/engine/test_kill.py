@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import signal
@@ -9,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 
 import psutil
@@ -16,6 +18,7 @@ import pytest
 import sample_trials as s
 
 from assay.engine import run
+from assay.engine.result import Result
 from assay.engine.store import Store
 
 HERE = Path(__file__).parent
@@ -44,7 +47,9 @@ FAULTS = {
     "before the journal write": ("assay.engine.journal.Journal", "_write_all", "before"),
     "before fsync": ("os", "fsync", "before"),
     "after fsync": ("os", "fsync", "after"),
-    "before BEGIN": ("assay.engine.rows", "insert", "before"),
+    "before BEGIN": ("assay.engine.store.Store", "_connect", "BEGIN"),
+    "before the rows are inserted": ("assay.engine.rows", "insert", "before"),
+    "before COMMIT": ("assay.engine.store.Store", "_connect", "COMMIT"),
     "after COMMIT": ("assay.engine.store.Store", "flush", "after commit"),
     "before the segment is removed": ("assay.engine.journal.Segment", "done", "before"),
     "after the segment is removed": ("assay.engine.journal.Segment", "done", "after"),
@@ -59,17 +64,36 @@ original, count = getattr(target, name), [0]
 def die():
     os.kill(os.getpid(), signal.SIGKILL)
 
-def faulty(*a, **k):
-    count[0] += 1
-    if count[0] == n and when == "before":
-        die()
-    if when == "after commit" and count[0] == n:
-        a[0].add(__import__("assay.engine.journal", fromlist=["read"]).read(a[1].path).records)
-        die()
-    found = original(*a, **k)
-    if count[0] == n and when == "after":
-        die()
-    return found
+if when in ("BEGIN", "COMMIT"):
+    import contextlib
+
+    class Connection:  # dies when it is about to execute that statement for the n-th time
+        def __init__(self, inner):
+            self.inner = inner
+
+        def execute(self, sql, *rest):
+            if sql == when:
+                count[0] += 1
+                if count[0] == n:
+                    die()
+            return self.inner.execute(sql, *rest)
+
+    @contextlib.contextmanager
+    def faulty(*a, **k):
+        with original(*a, **k) as connection:
+            yield Connection(connection)
+else:
+    def faulty(*a, **k):
+        count[0] += 1
+        if count[0] == n and when == "before":
+            die()
+        if when == "after commit" and count[0] == n:
+            a[0].add(__import__("assay.engine.journal", fromlist=["read"]).read(a[1].path).records)
+            die()
+        found = original(*a, **k)
+        if count[0] == n and when == "after":
+            die()
+        return found
 
 setattr(target, name, faulty)
 """
@@ -100,17 +124,34 @@ def survivors(store: Path) -> list[int]:
     return found
 
 
-@pytest.fixture(scope="module")
-def undisturbed() -> dict[str, float | None]:
-    return {u.unit_key: u.value for u in run(s.slow_cards, seeds=10, isolation="inline").arms}
+def workers_of(process: subprocess.Popen[str]) -> list[int]:
+    """The workers that are up."""
+    found = []
+    with contextlib.suppress(psutil.NoSuchProcess):
+        for child in psutil.Process(process.pid).children():
+            with contextlib.suppress(psutil.Error):
+                if "assay.engine.worker" in " ".join(child.cmdline()):
+                    found.append(child.pid)
+    return found
 
 
-def kill_somewhere(store: Path, draw: random.Random) -> Iterator[str]:
+@lru_cache(maxsize=2)
+def undisturbed(seeds: int) -> Result:
+    return run(s.slow_cards, seeds=seeds, isolation="inline")
+
+
+def values(result: Result) -> dict[str, float | None]:
+    return {u.unit_key: u.value for u in result.arms}
+
+
+def kill_somewhere(store: Path, draw: random.Random, seeds: int) -> Iterator[str]:
     """Start the run, kill -9 it after a random part of its work; yields the keys it had said were done."""
-    process = coordinator(store)
+    process = coordinator(store, seeds=seeds)
     assert process.stdout is not None
-    wanted = draw.randrange(0, 12)
-    for seen, line in enumerate(process.stdout, 1):
+    wanted = draw.randrange(0, 12 * seeds // 10)
+    if wanted == 0:
+        time.sleep(draw.random())  # before it has begun, or while it begins
+    for seen, line in enumerate(process.stdout if wanted else (), 1):
         if line.startswith("done "):
             yield line.split()[1]
         if seen >= wanted:
@@ -121,36 +162,43 @@ def kill_somewhere(store: Path, draw: random.Random) -> Iterator[str]:
     yield from done_lines(process)
 
 
-def check_kills(tmp_path: Path, undisturbed: dict[str, float | None], rounds: int) -> None:
+def check_kills(tmp_path: Path, rounds: int, seeds: int) -> None:
+    """Kill runs of one store until it is complete, and begin another one, until so many were killed."""
     draw = random.Random(7)
-    finished = kills = 0
-    while kills < rounds:
+    expected = values(undisturbed(seeds))
+    finished = acknowledged = lost = since = 0
+    slowest = 0.0
+    for kill in range(1, rounds + 1):
         store = tmp_path / f"store{finished}" / "results.duckdb"
-        said = list(kill_somewhere(store, draw))
-        kills += 1
-        known = {u.unit_key for u in Store(store).units()}
-        assert set(said) <= known, "a unit that was shown as done is not stored"
-        deadline = time.monotonic() + 10
-        while survivors(store) and time.monotonic() < deadline:
-            time.sleep(0.05)
+        said = set(kill_somewhere(store, draw, seeds))
+        died = time.monotonic()
+        while survivors(store) and time.monotonic() < died + 10:
+            time.sleep(0.02)
         assert survivors(store) == []
-        if known == set(undisturbed) or kills % 5 == 0:
-            finished += 1
-            resumed = run(s.slow_cards, seeds=10, workers=2, store=store)
-            assert resumed.ran == len(undisturbed) - len(known)
-            assert {u.unit_key: u.value for u in resumed.arms} == undisturbed
-            assert [u.attempt for u in Store(store).units()] == [0] * len(undisturbed)
+        slowest = max(slowest, time.monotonic() - died)
+        known = {u.unit_key for u in Store(store).units()}
+        acknowledged, lost, since = acknowledged + len(said), lost + len(said - known), since + 1
+        assert not lost, "a unit that was shown as done is not stored"
+        if len(known) == len(expected) or since == 8 or kill == rounds:
+            finished, since = finished + 1, 0
+            resumed = run(s.slow_cards, seeds=seeds, workers=2, store=store)
+            assert resumed.ran == len(expected) - len(known)
+            assert values(resumed) == expected
+            assert resumed.verdict == undisturbed(seeds).verdict
+            assert [u.attempt for u in Store(store).units()] == [0] * len(expected)
+    print(f"{rounds} kills of {3 * seeds} units: {acknowledged} acknowledged, {lost} of them lost; {finished} runs")
+    print(
+        f"were finished by a resume, none of their units twice, with the values and verdict of an undisturbed one; no process after {slowest:.2f} s at most"
+    )
 
 
-def test_a_coordinator_killed_at_random_moments_loses_no_acknowledged_unit(
-    tmp_path: Path, undisturbed: dict[str, float | None]
-) -> None:
-    check_kills(tmp_path, undisturbed, rounds=5)
+def test_a_coordinator_killed_at_random_moments_loses_no_acknowledged_unit(tmp_path: Path) -> None:
+    check_kills(tmp_path, rounds=5, seeds=10)
 
 
 @pytest.mark.slow
-def test_fifty_kills_lose_no_acknowledged_unit(tmp_path: Path, undisturbed: dict[str, float | None]) -> None:
-    check_kills(tmp_path, undisturbed, rounds=50)
+def test_two_hundred_kills_lose_no_acknowledged_unit(tmp_path: Path) -> None:
+    check_kills(tmp_path, rounds=200, seeds=100)
 
 
 def test_no_process_is_left_two_seconds_after_the_coordinator_is_killed(tmp_path: Path) -> None:
@@ -168,9 +216,7 @@ def test_no_process_is_left_two_seconds_after_the_coordinator_is_killed(tmp_path
 @pytest.mark.slow
 @pytest.mark.parametrize("where", FAULTS)
 @pytest.mark.parametrize("n", [1, 4])
-def test_a_kill_inside_a_flush_loses_nothing(
-    tmp_path: Path, undisturbed: dict[str, float | None], where: str, n: int
-) -> None:
+def test_a_kill_inside_a_flush_loses_nothing(tmp_path: Path, where: str, n: int) -> None:
     owner, name, when = FAULTS[where]
     fault = INJECT.format(owner=owner, name=name, when=when, n=n)
     fault += "\nimport assay.engine.session as t; t.FLUSH_RECORDS = 6\n"
@@ -180,8 +226,34 @@ def test_a_kill_inside_a_flush_loses_nothing(
     assert process.wait() == -signal.SIGKILL, "the fault was not reached"
     assert set(said) <= {u.unit_key for u in Store(store).units()}
     resumed = run(s.slow_cards, seeds=10, workers=2, store=store)
-    assert {u.unit_key: u.value for u in resumed.arms} == undisturbed
-    assert [u.attempt for u in Store(store).units()] == [0] * len(undisturbed)
+    assert values(resumed) == values(undisturbed(10))
+    assert [u.attempt for u in Store(store).units()] == [0] * 30
+
+
+@pytest.mark.slow
+def test_workers_killed_at_random_cost_their_units_and_the_next_run_makes_them_up(tmp_path: Path) -> None:
+    store = tmp_path / "results.duckdb"
+    draw = random.Random(3)
+    process = coordinator(store, seeds=100)
+    kills = 0
+    while process.poll() is None:
+        time.sleep(0.1 + draw.random() * 0.5)
+        if workers := workers_of(process):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(draw.choice(workers), signal.SIGKILL)
+                kills += 1
+    assert process.returncode == 0
+    said = done_lines(process)
+    stored = Store(store).units()
+    found = [u.status for u in stored]
+    print(f"{kills} workers killed: {found.count('killed')} of {len(found)} units were cut off")
+    assert kills > 3
+    assert len(said) == len(set(said)) == len(stored) == 300
+    assert set(found) <= {"ok", "killed"}
+    assert found.count("killed") <= kills
+    resumed = run(s.slow_cards, seeds=100, workers=2, store=store)
+    assert resumed.ran == found.count("killed")
+    assert values(resumed) == values(undisturbed(100))
 
 
 def test_workers_killed_from_outside_cost_their_unit_and_the_run_goes_on(tmp_path: Path) -> None:
@@ -189,8 +261,7 @@ def test_workers_killed_from_outside_cost_their_unit_and_the_run_goes_on(tmp_pat
     process = coordinator(store)
     assert process.stdout is not None
     process.stdout.readline()
-    workers = [p.pid for p in psutil.Process(process.pid).children() if "assay.engine.worker" in " ".join(p.cmdline())]
-    os.kill(workers[0], signal.SIGKILL)
+    os.kill(workers_of(process)[0], signal.SIGKILL)
     process.stdout.read()
     assert process.wait() == 0
     found = [u.status for u in Store(store).units()]
