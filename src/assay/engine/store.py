@@ -144,19 +144,25 @@ class Store:
     # --- reading ---
 
     def units(
-        self, *, trials: Sequence[str] | None = None, keys: Sequence[str] | None = None, latest: bool = False
+        self,
+        *,
+        trials: Sequence[str] | None = None,
+        keys: Sequence[str] | None = None,
+        prefix: str = "",
+        latest: bool = False,
     ) -> list[UnitResult]:
         """Stored units, of all runs or of some trials or keys, whether in the database or still in a journal.
 
-        latest: only the last attempt of every unit and machine.
+        prefix: how the keys begin. latest: only the last attempt of every unit and machine.
         """
-        where, values = _where(trials, keys)
+        where, values = _where(trials, keys, prefix)
         found: dict[tuple[str, int, str], UnitResult] = {}
         journalled = self._journalled("units")  # first: a segment flushed meanwhile is then in the database
         wanted = set(keys) if keys is not None else None
         for row in [*journalled, *self._rows("units", where, values)]:
             unit = rows.unit_of(row)
-            if (trials is None or unit.trial in trials) and (wanted is None or unit.unit_key in wanted):
+            known = wanted is None or unit.unit_key in wanted
+            if known and (trials is None or unit.trial in trials) and unit.unit_key.startswith(prefix):
                 found[unit.unit_key, unit.attempt, unit.machine_id] = unit
         ordered = sorted(found.values(), key=lambda u: (u.trial, u.seed, u.arm, u.unit_key, u.machine_id, u.attempt))
         if latest:
@@ -302,13 +308,17 @@ def _duckdb() -> Any:
     return duckdb
 
 
-def _where(trials: Sequence[str] | None, keys: Sequence[str] | None) -> tuple[str, list[object]]:
-    conditions, values = [], []
+def _where(trials: Sequence[str] | None, keys: Sequence[str] | None, prefix: str) -> tuple[str, list[object]]:
+    conditions: list[str] = []
+    values: list[object] = []
+    if prefix:
+        conditions.append("starts_with(unit_key, ?)")
+        values.append(prefix)
     for column, wanted in (("trial", trials), ("unit_key", keys)):
         if wanted is not None:
             conditions.append(f"{column} IN (SELECT unnest(?::VARCHAR[]))")
             values.append(list(wanted))
-    return ("WHERE " + " AND ".join(conditions) if conditions else ""), list(values)
+    return ("WHERE " + " AND ".join(conditions) if conditions else ""), values
 
 
 def _as_dicts(found: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
