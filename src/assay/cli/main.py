@@ -17,6 +17,7 @@ COMMANDS: dict[str, dict[str, str]] = {
     "read": {
         "digest": "write the report of a day's papers; score any report",
         "papers": "list, search and show papers and claims; read and check daily reports",
+        "site": "papers, claims, verdicts and feeds as static pages",
     },
     "test": {
         "run": "try claims on this machine: baseline, placebo, method, paired seeds",

@@ -35,7 +35,7 @@ def test_an_english_report_has_the_same_skeleton(server, write, tmp_path):
     result = write(mock(replies(lang="en")), lang="en")
     report = parse_file(result.path, strict=True)
     assert report.lang == "en" and result.written == 2
-    assert [section.name for section in report.entries[0].sections][0] == "Field"
+    assert report.entries[0].sections[0].name == "Field"
     assert report.entries[0].read_from == "HTML"
 
 
@@ -183,7 +183,7 @@ def test_redo_replaces_an_entry_and_a_failing_redo_keeps_the_earlier_one(server,
 def test_a_paper_without_html_is_read_from_its_abstract(server, write):
     published = publish(server, 2)
     server.script(f"/html/{published[1].id}", status(404))
-    result = write(mock(replies({2: lambda paper, _: json.dumps(_from_abstract(paper))})))
+    result = write(mock(replies({2: lambda paper, _: json.dumps(paper.reply_from_abstract())})))
     assert [e.read_from for e in parse_file(result.path, strict=True).entries] == ["HTML", "ArXiv Abs"]
     assert any("no_html" in warning for warning in result.rows[1].warnings)
 
@@ -292,12 +292,3 @@ def test_fifty_papers_take_seconds_and_little_memory(tmp_path):
     assert told["written"] == 50
     assert told["seconds"] < 15 and took < 40
     assert told["megabytes"] < 400
-
-
-def _from_abstract(paper: Invented) -> dict[str, object]:
-    """A reply that rests on the abstract alone."""
-    results = [
-        f"在 HarbourBench 上，{paper.name} 的准确率为 {paper.accuracy:.1f}%，Torch 为 {paper.torch:.1f}%，"
-        f"全程只用 {paper.lamps} 盏灯；摘要没有说明运行时间、硬件和其余设置，也没有给出更多的比较对象或消融实验的结果。"
-    ]
-    return paper.reply(results=results)

@@ -7,7 +7,10 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
+from inspect import isawaitable
 from typing import Any
+
+import anyio
 
 from tests.papers.server import Server, ok, rows
 
@@ -67,7 +70,7 @@ class Invented:
         """A page as LaTeXML makes them."""
         sections = {
             "1 Introduction": f"{_FILLER * 3} We compare with Torch on HarbourBench. {extra}",
-            "2 Method": f"{_FILLER * 3} The input is a gaze track, the output is a list of lamps, and one GPU is enough.",
+            "2 Method": f"{_FILLER * 3} The input is a gaze track, the output a list of lamps; a GPU is enough.",
             "3 Experiments": (
                 f"{_FILLER * 3} {self.name} reaches {self.accuracy:.1f}% on HarbourBench; Torch stays at "
                 f"{self.torch:.1f}%. The code is released under a free licence. It takes 12 minutes on an A100."
@@ -96,7 +99,8 @@ class Invented:
             "usage": [
                 "**输入**：读者的视线轨迹，按时间顺序给出每一刻注视的位置，不需要额外的标注。",
                 "**输出**：此刻应当点亮的灯的列表，未被注视的灯全部熄灭，读者移动视线时列表随之更新。",
-                "**需要**：一块 GPU 即可运行，代码已经公开；论文没有说明在强光环境下是否仍然适用，未说明的部分应当先自行试验。",
+                "**需要**：一块 GPU 即可运行，代码已经公开；论文没有说明在强光环境下是否仍然适用，"
+                "未说明的部分应当先自行试验。",
             ],
             "innovations": [
                 {"name": "注视规则", "text": "以读者此刻注视的位置决定哪些灯保持点亮，而不是让所有的灯一直点着。"},
@@ -112,6 +116,14 @@ class Invented:
                          "baseline": self.torch, "setting": "HarbourBench"}],
         }  # fmt: skip
         return {key: value for key, value in {**good, **changed}.items() if value is not None}
+
+    def reply_from_abstract(self) -> dict[str, Any]:
+        """A good reply that rests on the abstract alone."""
+        results = [
+            f"在 HarbourBench 上，{self.name} 的准确率为 {self.accuracy:.1f}%，Torch 为 {self.torch:.1f}%，"
+            f"全程只用 {self.lamps} 盏灯；摘要没有说明运行时间、硬件和其余设置，也没有给出更多的比较对象或消融实验。"
+        ]
+        return self.reply(results=results)
 
     def english(self, **changed: Any) -> dict[str, Any]:
         """A good English reply."""
@@ -170,14 +182,17 @@ def put_list(server: Server, listed: list[Invented], day: date = DAY) -> None:
 Says = Callable[[Invented, int], Any]  # paper and number of the call about it -> text, ModelOutput or exception
 
 
-def replies(says: Mapping[int, Says] | None = None, lang: str = "zh", log: list[str] | None = None) -> Any:
+def replies(
+    says: Mapping[int, Says] | None = None, lang: str = "zh", log: list[str] | None = None, pause: float = 0.0
+) -> Any:
     """`custom_outputs` for Inspect's mock model: the good reply, or what `says` has for a paper's number.
 
     The number of the call is counted from the conversation, so it holds across processes.
     """
     from inspect_ai.model import ModelOutput, ModelUsage
 
-    def answer(messages: Any, *_: Any) -> Any:
+    async def answer(messages: Any, *_: Any) -> Any:
+        await anyio.sleep(pause)
         paper = Invented(int(re.search(r"Part (\d+)", messages[1].text)[1]))
         call = 1 + sum(message.role == "assistant" for message in messages)
         if log is not None:
@@ -186,6 +201,8 @@ def replies(says: Mapping[int, Says] | None = None, lang: str = "zh", log: list[
         said = (says or {}).get(paper.number, lambda *_: json.dumps(good, ensure_ascii=False))(paper, call)
         if isinstance(said, Exception):
             raise said
+        if isawaitable(said):
+            said = await said
         output = said if isinstance(said, ModelOutput) else ModelOutput.from_content("mockllm/model", said)
         output.usage = ModelUsage(input_tokens=3000, output_tokens=500, total_tokens=3500)
         return output

@@ -83,7 +83,7 @@ class InspectReader:
     """An Inspect model as a `Reader`. `seconds` is what one call may take, `retries` how often the provider is
     asked again before the call counts as failed."""
 
-    def __init__(self, model: Model, *, seconds: float = CALL_SECONDS, retries: int = PROVIDER_RETRIES) -> None:
+    def __init__(self, model: Model, *, seconds: int = CALL_SECONDS, retries: int = PROVIDER_RETRIES) -> None:
         self.name = str(model)
         self._model = model
         self._seconds, self._retries = seconds, retries
@@ -131,7 +131,7 @@ class InspectReader:
             temperature=TEMPERATURE,
             max_tokens=room,
             max_retries=self._retries,
-            attempt_timeout=self._seconds,  # type: ignore[arg-type]  # whole seconds for users, fractions for tests
+            attempt_timeout=self._seconds,
         )
         if self._takes_schema:
             wanted = JSONSchema.model_validate(dict(schema))
@@ -153,12 +153,12 @@ def _chat(turn: Turn) -> Any:
     return kinds[turn.role](content=turn.text)
 
 
-def _failure(error: Exception, seconds: float) -> PaperFailed:
+def _failure(error: Exception, seconds: int) -> PaperFailed:
     """The reason that the ledger keeps, from a provider's own exception and what it was caused by."""
     chain = _chain(error)
     told = " ".join(str(chain[-1]).split())[-300:] or type(error).__name__
     if any(isinstance(e, TimeoutError) or "Timeout" in type(e).__name__ for e in chain):
-        return PaperFailed("model_timeout", f"no reply within {seconds:g} s")
+        return PaperFailed("model_timeout", f"no reply within {seconds} s")
     if any(getattr(e, "status_code", None) == 429 or "RateLimit" in type(e).__name__ for e in chain):
         return PaperFailed("rate_limited", told)
     if any("content_filter" in str(e) or "content management policy" in str(e) for e in chain):
