@@ -380,4 +380,7 @@ def with_method(arm: Arm, **changes: object) -> Trial:
     return replace(better_cards, arms={**better_cards.arms, "method": arm}, **named)  # type: ignore[arg-type]
 
 
+failing_cards = with_method(raises)
+open_cards = replace(better_cards, name="open_cards", bar=Bar(absolute=1.045))  # the effect is 1.05, 0.03 its spread
+
 HERE = Path(__file__).parent

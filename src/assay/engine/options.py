@@ -60,6 +60,8 @@ class RunOptions:
             raise UserError("--sequential looks at all arms of a seed: drop --arms")
         if self.aa and (self.arms is not None or self.model is not None):
             raise UserError("--aa runs the baseline twice, on the built-in models: drop --arms and --model")
+        if self.workers is not None and self.workers < 1:
+            raise UserError(f"--workers: got {self.workers}, wanted at least 1")
         if self.verify < 0:
             raise UserError(f"--verify: got {self.verify}, wanted the number of units to repeat")
 
@@ -85,8 +87,6 @@ def limits_of(unit: Unit, trial: Trial, options: RunOptions, quick: bool) -> Lim
 
 
 def worker_count(trial: Trial, options: RunOptions, units: int) -> int:
-    if options.workers is not None and options.workers < 1:
-        raise UserError(f"workers: got {options.workers}, wanted at least 1")
     if trial.exclusive:
         return 1  # its units are timed: nothing else may run beside them
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
