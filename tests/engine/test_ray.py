@@ -8,10 +8,9 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from importlib.util import find_spec
 from pathlib import Path
 
 import psutil
@@ -28,7 +27,7 @@ from assay.engine.store import Store
 from assay.engine.trial import Trial, UnitResult
 from assay.errors import EnvironmentFailed, UserError
 
-pytestmark = pytest.mark.skipif(find_spec("ray") is None, reason="Ray is not installed")
+pytestmark = pytest.mark.usefixtures("ray_session")
 
 
 class Notes(Silent):
@@ -37,33 +36,6 @@ class Notes(Silent):
 
     def note(self, text: str) -> None:
         self.lines.append(text)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_session() -> Iterator[None]:
-    """Ray starts once for all tests of this file, and leaves nothing when it is closed."""
-    from assay.engine.ray_cluster import session
-
-    before = ray_processes()
-    with session():
-        yield
-    deadline = time.monotonic() + 5
-    while not ray_processes() <= before and time.monotonic() < deadline:
-        time.sleep(0.1)
-    assert ray_processes() <= before
-    assert not list(Path("/tmp").glob(f"assay-ray-*/session_*_{os.getpid()}"))
-
-
-def ray_processes() -> set[tuple[int, str]]:
-    found = set()
-    for process in psutil.process_iter():
-        try:
-            line = " ".join(process.cmdline())
-        except psutil.Error:
-            continue
-        if "assay-ray-" in line or line.startswith("ray::"):
-            found.add((process.pid, line[:200]))
-    return found
 
 
 def on_ray(trial: Trial, progress: Silent | None = None, **options: object) -> Result:
