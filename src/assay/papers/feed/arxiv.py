@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 import anyio.to_thread
+from anyio import CapacityLimiter
 from lxml import etree, html
 
 from assay.papers.feed import quality
@@ -20,14 +21,17 @@ MISSING_TTL_S = 12 * 3600.0  # an HTML page often appears a day after the paper
 
 
 async def full_text(
-    http: Http, base: str, id: str, source: Literal["html", "ar5iv"], listed_title: str | None
+    http: Http, base: str, id: str, source: Literal["html", "ar5iv"], listed_title: str | None, readers: CapacityLimiter
 ) -> Document:
-    """The paper's page. FeedError with a gate's code if it is no page of this paper that can be read."""
+    """The paper's page, read in one of `readers`' threads.
+
+    FeedError with a gate's code if it is no page of this paper that can be read.
+    """
     answer = await http.get(f"{base}/html/{id}", ttl=PAGE_TTL_S, missing_ttl=MISSING_TTL_S)
     try:
         if f"/html/{id}" not in answer.final_url:  # ar5iv sends on to the abstract what it lacks
             raise FeedError("no_html", f"{answer.url} leads to {answer.final_url}")
-        page, warnings = await anyio.to_thread.run_sync(quality.read, answer, listed_title)
+        page, warnings = await anyio.to_thread.run_sync(quality.read, answer, listed_title, limiter=readers)
     except FeedError:
         http.doubt(answer, MISSING_TTL_S)
         raise

@@ -9,6 +9,8 @@ from dataclasses import replace
 from datetime import date
 from typing import Literal
 
+from anyio import CapacityLimiter
+
 from assay.errors import UserError
 from assay.papers.feed import arxiv, hf
 from assay.papers.feed.http import Http
@@ -16,6 +18,7 @@ from assay.papers.feed.model import Document, FeedError, Listed, normal_id
 
 Page = Literal["html", "ar5iv", "abs"]
 PREFERRED: tuple[Page, ...] = ("html", "ar5iv", "abs")
+MOST_PAGES_AT_ONCE = 2  # parsed side by side: a page takes about twenty times its size in memory while it is read
 
 #: Faults that another try will not mend: the next source is asked in the same run.
 LASTING = {
@@ -36,6 +39,7 @@ class Feed:
         self._hf = _base("hf", hf, "ASSAY_HF_URL", "https://huggingface.co")
         self._arxiv = _base("arxiv", arxiv, "ASSAY_ARXIV_URL", "https://arxiv.org")
         self._ar5iv = _base("ar5iv", ar5iv, "ASSAY_AR5IV_URL", "https://ar5iv.labs.arxiv.org")
+        self._readers = CapacityLimiter(MOST_PAGES_AT_ONCE)
 
     async def day(self, of: date) -> list[Listed]:
         """The day's papers in the list's order; an empty list for a day without papers.
@@ -76,9 +80,9 @@ class Feed:
 
     async def _from(self, source: Page, id: str, title: str | None) -> Document:
         if source == "html":
-            return await arxiv.full_text(self._http, self._arxiv, id, "html", title)
+            return await arxiv.full_text(self._http, self._arxiv, id, "html", title, self._readers)
         if source == "ar5iv":
-            return await arxiv.full_text(self._http, self._ar5iv, id, "ar5iv", title)
+            return await arxiv.full_text(self._http, self._ar5iv, id, "ar5iv", title, self._readers)
         return await arxiv.abstract(self._http, self._arxiv, id, title)
 
 
