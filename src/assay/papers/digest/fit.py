@@ -85,7 +85,7 @@ def _cut(document: Document, room: int) -> Fitted:
     for piece in sorted(pieces, key=lambda p: p.rank):
         heading = estimate(piece.title) + 1
         piece.kept = _head(piece.text, left - heading)
-        left -= heading + estimate(piece.kept) if piece.kept else 0
+        left = left - heading - estimate(piece.kept) if piece.kept == piece.text else 0  # what follows matters less
     kept = [(p.level, p.title, p.kept) for p in pieces[1:] if p.kept]
     text = document_text(pieces[0].kept, kept)
     lost = [p for p in pieces if len(p.kept) < len(p.text)]

@@ -48,7 +48,7 @@ _WORDS: dict[str, float] = {word: value for value, word in enumerate(_COUNTED.sp
 _WORDS |= {"half": 0.5, "twice": 2, "double": 2, "doubles": 2, "triple": 3, "hundred": 100, "thousand": 1000}
 _WORD = re.compile(rf"\b(?:{'|'.join(_WORDS)})\b", re.IGNORECASE)
 
-_NAME = re.compile(r"[A-Za-z][A-Za-z0-9]*(?:[-+./&_'’][A-Za-z0-9]+)*")
+_NAME = re.compile(r"(?<![A-Za-z0-9])[A-Za-z][A-Za-z0-9]*(?:[-+./&_'’][A-Za-z0-9]+)*")
 _NOT_NAMES = re.compile(r"https?://\S+|\\[A-Za-z]+")
 _SENTENCE_START = re.compile(r"(?:^|[.!?。！？:：;；\n])[\s\"'“”(*_`\[-]*(?:\d{1,2}[.)]\s+)?[\s*_`]*\Z")
 # Words of the trade that name no method and no benchmark.
@@ -81,7 +81,7 @@ def numbers(text: str) -> list[Number]:
     blanked = _NUMBERED_ITEM.sub(_blank, _NOT_NAMES.sub(_blank, _plain(text)))
     blanked = _NAME.sub(lambda name: _blank(name) if re.search(r"\d", name[0]) else name[0], blanked)
     found = [number for number in _read(_FIGURE, blanked) if not _NAME_GOES_ON.match(_after(blanked, number.end))]
-    return _ranged(blanked, found)
+    return [replace(number, text=text[number.start : number.end].strip()) for number in _ranged(blanked, found)]
 
 
 def names(text: str) -> list[str]:
@@ -138,11 +138,11 @@ class Source:
                 yield big - small
                 if unit == "%" and big <= 1:
                     yield 100 * (big - small)
-            if unit in ("×", "") and small:
-                yield big / small
-            if unit == "%" and big:
-                yield 100 * small / big
-                if small:
+            if a.unit == b.unit and small:
+                if unit in ("×", ""):
+                    yield big / small
+                if unit == "%":
+                    yield 100 * small / big
                     yield 100 * big / small
 
     @cached_property
@@ -231,7 +231,7 @@ def _agrees(number: Number, value: float) -> bool:
 
 
 def _alike(a: Number, b: Number) -> bool:
-    """A difference is taken of numbers of one kind; one without a unit goes with any."""
+    """A difference is taken of numbers of one kind, a number without a unit (of a table) being of any."""
     kinds = {"" if n.unit in _MAGNITUDE else n.unit for n in (a, b)}
     return len(kinds - {""}) < 2
 

@@ -44,7 +44,7 @@ def read_reply(reply: str, lang: str) -> Answer:
     found = find_object(said, KEYS)
     if found is not None:
         return _from_json(found, lang)
-    for text in (said, *_FENCE.findall(said)):
+    for text in (*_FENCE.findall(said), said):
         if any(texts := _from_markdown(text)):
             return Answer(texts)
     return Answer(_NOTHING)
