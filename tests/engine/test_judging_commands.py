@@ -49,6 +49,14 @@ def test_a_verdict_as_json_has_p_after_holm_and_q(filled: Path, capsys: pytest.C
     assert found["rule"] == "three-tests/1"
 
 
+def test_a_papers_id_means_all_its_trials(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["run", "--paper", "2602.05435", "--dry-run", "--store", str(tmp_path / "results.duckdb")]
+    assert main(words) == 0
+    planned = [line.split(":")[0] for line in capsys.readouterr().out.splitlines()]
+    assert len(planned) == 3
+    assert all("stable_velocity" in name for name in planned)
+
+
 @pytest.mark.parametrize("command", ["run", "verdict"])
 def test_an_expectation_that_is_not_met_is_exit_code_six(
     command: str, filled: Path, capsys: pytest.CaptureFixture[str]
@@ -113,9 +121,11 @@ def test_failed_units_are_exit_code_one_and_retried_when_asked(
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (["run"], "run wants names, --all or --field"),
-        (["run", GOOD, "--all"], "run wants names, --all or --field"),
+        (["run"], "run wants names, --all, --field or --paper"),
+        (["run", GOOD, "--all"], "run wants names, --all, --field or --paper"),
+        (["run", GOOD, "--paper", "2601.08521"], "run wants names, --all, --field or --paper"),
         (["run", "--field", "astrology"], "no trial in field 'astrology'"),
+        (["run", "--paper", "hadw"], "wanted an arXiv id such as"),
         (["run", GOOD, "--arms", "methodd"], "no arm 'methodd'"),
         (["run", GOOD, "--workers", "0"], "workers: got 0"),
         (["run", GOOD, "--verify", "-2"], "--verify: got -2"),

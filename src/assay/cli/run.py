@@ -27,6 +27,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("names", nargs="*", metavar="NAME", help="trial, paper id, or part of a title")
     parser.add_argument("--all", action="store_true", help="every trial")
     parser.add_argument("--field", help="every trial of one field of work")
+    parser.add_argument("--paper", metavar="ID", help="every trial of one paper, by its arXiv id")
     parser.add_argument("--quick", action="store_true", help="a preview in seconds; gives no verdict that counts")
     parser.add_argument("--seeds", type=str, metavar="N|A-B", help="how many paired seeds, or which")
     parser.add_argument(
@@ -97,8 +98,13 @@ def chosen(arguments: argparse.Namespace) -> list[str]:
     """Full names of the trials that the words mean, each once, in order."""
     from assay.engine import registry
 
-    if sum([bool(arguments.names), arguments.all, arguments.field is not None]) != 1:
-        raise UserError("run wants names, --all or --field; `assay trials list` shows what there is")
+    if sum([bool(arguments.names), arguments.all, arguments.field is not None, arguments.paper is not None]) != 1:
+        raise UserError("run wants names, --all, --field or --paper; `assay trials list` shows what there is")
+    if arguments.paper is not None:
+        entries = [e for e in registry.list_trials() if e.paper == arguments.paper]
+        if not entries:
+            raise UserError(f"no trial of paper {arguments.paper!r}: wanted an arXiv id such as 2601.08521")
+        return [e.name for e in entries]
     if arguments.names:
         entries = [entry for name in arguments.names for entry in registry.find_all(name)]
         return list(dict.fromkeys(f"{e.module}:{e.attribute}" if ":" in e.name else e.name for e in entries))
