@@ -32,7 +32,7 @@ COMMANDS: dict[str, dict[str, str]] = {
     "use": {
         "use": "a paper's own job on your data: `assay use --list`",
         "models": "the built-in language models: list, show, train",
-        "serve": "offer a paper's tools to agents over MCP",
+        "serve": "the scoreboard in a browser; a paper's tools to agents over MCP",
     },
 }
 

@@ -38,7 +38,7 @@ def run(arguments: argparse.Namespace) -> int:
     board = [j for j in board if arguments.field in (None, j.name.split("/")[0])]
     if not board:
         raise UserError("none of these trials has a full run in the store: assay run NAME")
-    page = page_of(board, store)
+    page = page_of(board, store, notes)
     with replacing(arguments.out) as part:
         part.write_text(page, "utf-8")
     for note in notes:
@@ -48,13 +48,13 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def page_of(board: Sequence[Judged], store: Store) -> str:
+def page_of(board: Sequence[Judged], store: Store, notes: Sequence[str] = ()) -> str:
     """The page of these trials, with the machines and the versions that their figures were measured with."""
     from assay.engine.page import report
 
     machines = {row["machine_id"]: row for row in store.rows("machines")}
     versions = {row["env_id"]: _versions(row["packages"], row["assay_version"]) for row in store.rows("envs")}
-    return report([_section(judged, machines, versions) for judged in board])
+    return report([_section(judged, machines, versions) for judged in board], notes)
 
 
 def _section(judged: Judged, machines: Mapping[str, Mapping[str, Any]], versions: Mapping[str, str]) -> Section:

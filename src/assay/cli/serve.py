@@ -1,21 +1,59 @@
-"""`assay serve PAPER …`: a paper's tools over MCP, for any agent that speaks it."""
+"""`assay serve page`: the scoreboard in the browser. `assay serve PAPER …`: a paper's tools over MCP, for agents."""
 
 from __future__ import annotations
 
 import argparse
+from contextlib import suppress
 from pathlib import Path
 
-from assay.errors import UserError
+from assay.cli import papers_serve
+from assay.cli.stores import add_store, open_store
+from assay.errors import StoreLocked, UserError
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    papers = parser.add_subparsers(title="papers", metavar="PAPER", required=True)
-    astro = papers.add_parser("astroreason", help="the planning session of one case")
+    served = parser.add_subparsers(title="what to serve", metavar="WHAT", required=True)
+    page = served.add_parser("page", help="the scoreboard on this machine, over HTTP, refreshed while trials run")
+    page.add_argument("--port", type=int, default=8124, metavar="N", help="default 8124; 0 takes any free one")
+    add_store(page)
+    page.set_defaults(run=run_page)
+    astro = served.add_parser("astroreason", help="the planning session of one case")
     astro.add_argument(
         "case", type=Path, metavar="CASE", help="folder of the case; `assay use astroreason new` makes one"
     )
     astro.add_argument("--transport", choices=("stdio", "sse", "streamable-http"), default="stdio")
     astro.set_defaults(run=run_astroreason)
+    papers_serve.configure(served.add_parser("papers", help="the catalogue for agents: search, papers, claims"))
+
+
+def run_page(arguments: argparse.Namespace) -> int:
+    """Serve the page until Ctrl-C."""
+    from assay.cli.page_server import PageServer, Shown
+    from assay.cli.report import page_of
+    from assay.cli.status import live_now, run_lines, stamp_of
+    from assay.engine.standings import standings
+
+    store = open_store(arguments, must_exist=False)
+    last: list[tuple[object, str]] = []
+
+    def make() -> Shown:
+        running = [run for run in live_now(store) if run.alive]
+        told = [line for run in running for line in run_lines(run).splitlines()]
+        now = [stamp_of(store), told]
+        if not last or last[0][0] != now:
+            store.notes.clear()
+            try:
+                board, notes = standings(store)
+                last[:] = [(now, page_of(board, store, [*told, *notes]))]
+            except StoreLocked:
+                if not last:  # else the page stays as it was until the store is free
+                    raise
+        return Shown(last[0][1], bool(running))
+
+    with PageServer(make, arguments.port) as server, suppress(KeyboardInterrupt):
+        print(f"the scoreboard is at {server.url} (Ctrl-C ends it)", flush=True)
+        server.serve_forever()
+    return 0
 
 
 def run_astroreason(arguments: argparse.Namespace) -> int:

@@ -84,7 +84,7 @@ def watch(store: Store) -> None:
         with _screen() as show:
             while True:
                 live = live_now(store)
-                if (now := _stamp(store)) != stamp:
+                if (now := stamp_of(store)) != stamp:
                     stamp, (board, _) = now, standings_now(store)
                 show("\n".join([*map(run_lines, live), summary(store, board)]))
                 if not any(run.alive for run in live):
@@ -114,7 +114,7 @@ def _screen() -> Iterator[Callable[[str], None]]:
         yield lambda text: screen.update(Text(text), refresh=True)
 
 
-def _stamp(store: Store) -> object:
+def stamp_of(store: Store) -> object:
     """Changes with every result that reaches the database or a journal."""
     found = []
     for path in (store.path, *sorted(store.journals.glob("*.jnl"))):

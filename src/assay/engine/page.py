@@ -19,6 +19,7 @@ from assay.engine.section import Section, css, number, section_of
 from assay.engine.svg import ForestRow, forest
 from assay.engine.trial import Bar
 
+HEADING = "Assay scoreboard"
 ORDER = ("holds", "fails", "inconclusive", "reported", "not run")
 
 HOW = (
@@ -34,13 +35,14 @@ HOW = (
 )
 
 
-def report(sections: Sequence[Section], heading: str = "Assay scoreboard") -> str:
-    """The whole page as text. Sections are shown by outcome, then by name."""
+def report(sections: Sequence[Section], notes: Sequence[str] = ()) -> str:
+    """The whole page as text. Sections are shown by outcome, then by name; `notes` stand above them, a line each."""
     ordered = _anchored(sorted(sections, key=lambda s: (ORDER.index(s.verdict.outcome), s.name)))
     judged = sum(s.verdict.outcome in ("holds", "fails", "inconclusive") for s in ordered)
     body = [
-        f"<h1>{escape(heading)}</h1>",
+        f"<h1>{HEADING}</h1>",
         f'<p class="counts">{_counts(ordered)}</p>' if ordered else "<p>No trial has been run yet.</p>",
+        *(f'<p class="small note">{escape(note)}</p>' for note in notes),
         _forest(ordered),
         _table(ordered) if ordered else "",
         *(section_of(section, judged) for section in ordered),
@@ -48,7 +50,7 @@ def report(sections: Sequence[Section], heading: str = "Assay scoreboard") -> st
         *(f"<p>{escape(sentence)}</p>" for sentence in HOW),
         "</section>",
     ]
-    return _document(heading, "".join(body), json.dumps([_facts(s) for s in ordered], sort_keys=True))
+    return _document("".join(body), json.dumps([_facts(s) for s in ordered], sort_keys=True))
 
 
 def forest_row(section: Section) -> ForestRow | None:
@@ -153,7 +155,7 @@ def _facts(section: Section) -> dict[str, object]:
     }
 
 
-def _document(heading: str, body: str, data: str) -> str:
+def _document(body: str, data: str) -> str:
     """Head and foot. The policy lets nothing be fetched and no script run but the page's own, whatever a trial says."""
     assets = files("assay.engine") / "assets"
     style, script = ((assets / name).read_text("utf-8") for name in ("report.css", "report.js"))
@@ -164,7 +166,7 @@ def _document(heading: str, body: str, data: str) -> str:
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{escape(heading)}</title><style>{style}</style></head>\n"
+        f"<title>{HEADING}</title><style>{style}</style></head>\n"
         f"<body><main>{body}</main>\n"
         f'<script type="application/json" id="data">{inside}</script>'
         f"<script>{script}</script></body></html>\n"
