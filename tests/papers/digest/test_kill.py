@@ -30,6 +30,6 @@ def test_killed_at_a_dozen_moments_it_comes_to_the_same_report(server, tmp_path)
 
 @pytest.mark.slow
 def test_killed_at_fifty_moments_in_every_stage_it_comes_to_the_same_report(server, tmp_path):
-    told = _kill(server, tmp_path, 60)
+    told = _kill(server, tmp_path, 70)
     assert told["same"] == told["killed"] >= 50, told
     assert {"listed", "fetched", "written", "rendered", "failed"} <= set(told["stages"]), told

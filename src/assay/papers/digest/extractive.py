@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator, Sequence
 from assay.papers.digest.ground import numbers
 from assay.papers.digest.validate import limits_of
 from assay.papers.feed.model import DocSection, Document
-from assay.papers.report import views
 from assay.papers.report.grammar import heading_at
 
 NOT_STATED = "Not stated in the text that was read."
@@ -35,7 +34,12 @@ _OTHER = re.compile(
     r"\b(?:introduction|related|background|experiment\w*|results?|evaluations?|conclu\w+|discussion|limitations?)\b",
     re.I,
 )
-_ITEM = re.compile(r"^\s*(?:[*+•-]|\d{1,2}[.)]|\(\d{1,2}\))\s+(?P<text>\S.*)", re.MULTILINE)
+_ITEM = re.compile(r"(?P<indent>[ \t]*)(?:[*+•-]|\d{1,2}[.)]|\(\d{1,2}\))\s+(?P<text>\S.*)")
+# A full stop before a capital ends a sentence, but not behind an abbreviation or an initial.
+_SENTENCE_END = re.compile(
+    r"(?<=[.!?])(?<!\be\.g\.)(?<!\bi\.e\.)(?<!\bal\.)(?<!\bcf\.)(?<!\bvs\.)(?<!\bFigs\.)(?<!\bFig\.)(?<!\bEq\.)(?<!\bEqs\.)"
+    r"(?<!\bSec\.)(?<!\bTab\.)(?<!\bDr\.)(?<!\bNo\.)(?<!\b[A-Z]\.)[\"”’)]?\s+(?=[A-Z0-9\"“(\[$])"
+)
 _BOLD_LEAD = re.compile(r"\*\*(?P<name>[^*]{3,80}?)[:.]?\*\*[:.]?\s*(?P<text>.+)", re.DOTALL)
 _NUMBERED_TITLE = re.compile(r"^\s*(?:[0-9]+(?:\.[0-9]+)*\.?|[IVX]+\.|[A-Z]\.)\s+")
 # The first word that fits names the field; what fits more of them comes first.
@@ -106,9 +110,12 @@ def _results(document: Document, abstract: Sequence[str], body: Sequence[str], u
 
 
 def _innovations(document: Document, used: set[str]) -> list[tuple[str, str]]:
-    """The introduction's contribution bullets, else the first sentences of the method's subsections."""
+    """The introduction's contribution bullets, else the first sentences of the method's subsections.
+
+    A paper that has neither (its abstract alone, say) is given its abstract's sentences, at worst the contribution.
+    """
     intro = next((s.text for s in document.sections if _INTRODUCTION.search(s.title)), "")
-    named = [_name_and_text(match["text"]) for match in _ITEM.finditer(intro)]
+    named = [_name_and_text(item, number) for number, item in enumerate(_items(intro), 1)]
     if len(named) < 2:
         named = [
             (_NUMBERED_TITLE.sub("", section.title).strip(" .:") or "Method", sentences[0])
@@ -116,9 +123,27 @@ def _innovations(document: Document, used: set[str]) -> list[tuple[str, str]]:
             if (sentences := [s for s in _sentences(section.text) if s not in used])
         ] or named
     if not named:
-        cued = (s for s in _sentences(document.abstract) if s not in used)
-        named = [_name_and_text(s) for s in cued]
+        abstract = _sentences(document.abstract)
+        left = [s for s in abstract if s not in used] or abstract
+        named = [_name_and_text(s, number) for number, s in enumerate(left, 1)]
     return named[:MOST_INNOVATIONS]
+
+
+def _items(text: str) -> list[str]:
+    """The items of the text's outermost list, each with what is nested below it on one line."""
+    lines = [(match, line) for line in text.split("\n") if (match := _ITEM.fullmatch(line)) or line.strip()]
+    indents = [len(match["indent"]) for match, _ in lines if match]
+    items: list[str] = []
+    inside = False
+    for match, line in lines:
+        if match and len(match["indent"]) == min(indents):
+            items.append(match["text"])
+            inside = True
+        elif inside and (match or line[:1] in " \t"):
+            items[-1] += f" {match['text'] if match else line.strip()}"
+        else:
+            inside = False
+    return items
 
 
 def _method_sections(document: Document) -> list[DocSection]:
@@ -131,14 +156,11 @@ def _within_method(document: Document, section: DocSection) -> bool:
     return bool(above) and not _OTHER.search(above[-1].title) and not _OTHER.search(section.title)
 
 
-def _name_and_text(item: str) -> tuple[str, str]:
-    """A bold lead is the name; else the first words, up to where a clause ends."""
-    text = _clean(item)
+def _name_and_text(item: str, number: int) -> tuple[str, str]:
+    """A bold lead is the name; what has none is numbered."""
     if (match := _BOLD_LEAD.match(item.strip())) and match["text"].strip():
         return _clean(match["name"]), _clean(match["text"])
-    lead = re.split(r"[:,;.](?:\s|$)", text, maxsplit=1)[0]
-    words = lead.split()
-    return " ".join(words[:7]) + (" …" if len(words) > 7 else ""), text
+    return f"Contribution {number}", _clean(item)
 
 
 def _ranked(sentences: Sequence[str], weight: Callable[[str], int]) -> list[str]:
@@ -155,8 +177,9 @@ def _each_sentence(text: str) -> Iterator[str]:
     for block in re.split(r"\n\s*\n", text):
         if block.lstrip().startswith(("|", "#", "```", "$$")):
             continue
-        for line in _ITEM.sub(lambda m: m["text"] + "\n", block).split("\n\n"):
-            for sentence in views.sentences(_clean(line)):
+        items = [match["text"] for line in block.split("\n") if (match := _ITEM.fullmatch(line))]
+        for prose in items or [block]:
+            for sentence in _SENTENCE_END.split(_clean(prose)):
                 if SHORTEST_SENTENCE <= len(sentence) <= LONGEST_SENTENCE and not heading_at(sentence):
                     yield sentence
 

@@ -76,13 +76,15 @@ class Account:
         self.spent = Spent()
         self._budget = budget
         self._attempt = attempt
+        self._calls = 0
 
     async def ask(self, turns: Sequence[Turn], schema: Mapping[str, Any], room: int = MAX_OUTPUT) -> Reply:
         reserved = sum(estimate(turn.text) for turn in turns) + room
         await self._budget.reserve(reserved)
         used = 0
+        self._calls += 1
         try:
-            reply = await self.reader.ask(turns, schema, attempt=self._attempt, room=room)
+            reply = await self.reader.ask(turns, schema, attempt=f"{self._attempt}.{self._calls}", room=room)
             used = reply.tokens_in + reply.tokens_out
             self.spent = self.spent.plus(reply.tokens_in, reply.tokens_out, reply.cost)
         finally:

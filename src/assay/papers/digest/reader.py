@@ -6,7 +6,9 @@ opened, not before.
 
 from __future__ import annotations
 
+import contextlib
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol
@@ -31,6 +33,10 @@ class PaperFailed(Exception):
         super().__init__(f"{reason}: {detail}")
         self.reason = reason
         self.detail = detail
+
+
+class _MayPass(PaperFailed):
+    """A failure that one more call may mend."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +64,7 @@ class Reader(Protocol):
     name: str
 
     async def ask(
-        self, turns: Sequence[Turn], schema: Mapping[str, Any], *, attempt: int = 1, room: int = MAX_OUTPUT
+        self, turns: Sequence[Turn], schema: Mapping[str, Any], *, attempt: str = "1", room: int = MAX_OUTPUT
     ) -> Reply: ...
 
     async def count(self, text: str) -> int | None: ...
@@ -72,10 +78,13 @@ def open_reader(name: str | None) -> InspectReader:
     from inspect_ai._util.error import PrerequisiteError
     from inspect_ai.model import get_model
 
+    named = name or os.environ.get("ASSAY_MODEL") or None
     try:
-        return InspectReader(get_model(role="reader", default=name or os.environ.get("ASSAY_MODEL") or None))
+        return InspectReader(get_model(role="reader", default=named))
     except (PrerequisiteError, ValueError, ImportError) as error:
-        told = " ".join(str(error).split())
+        if named is None and "No model specified" in str(error):
+            raise UserError(f"no model: {HOW_TO_CHOOSE}") from error
+        told = " ".join(re.sub(r"\[/?[a-z ]+\]", "", str(error)).removeprefix("ERROR: ").split())
         raise UserError(f"no model ({told}): {HOW_TO_CHOOSE}") from error
 
 
@@ -91,14 +100,14 @@ class InspectReader:
         self._counts = True
 
     async def ask(
-        self, turns: Sequence[Turn], schema: Mapping[str, Any], *, attempt: int = 1, room: int = MAX_OUTPUT
+        self, turns: Sequence[Turn], schema: Mapping[str, Any], *, attempt: str = "1", room: int = MAX_OUTPUT
     ) -> Reply:
-        """One call. `attempt` keeps a new try of a paper from being answered out of the cache of the last one."""
-        try:
+        """One call. Only a call of the same `attempt` is answered out of Inspect's cache: a new try of a paper, and a
+        repair of a reply that came back unchanged, are asked anew."""
+        output = None
+        with contextlib.suppress(_MayPass):
             output = await self._generate(turns, schema, attempt, room)
-        except PaperFailed as failed:
-            if failed.reason == "content_filter":
-                raise
+        if output is None:
             output = await self._generate(turns, schema, attempt, room)
         if not output.choices:
             raise PaperFailed("model_error", output.error or "the model returned nothing")
@@ -123,7 +132,7 @@ class InspectReader:
             self._counts = False
             return None
 
-    async def _generate(self, turns: Sequence[Turn], schema: Mapping[str, Any], attempt: int, room: int) -> ModelOutput:
+    async def _generate(self, turns: Sequence[Turn], schema: Mapping[str, Any], attempt: str, room: int) -> ModelOutput:
         from inspect_ai.model import CachePolicy, GenerateConfig, ResponseSchema
         from inspect_ai.util import JSONSchema
 
@@ -136,7 +145,7 @@ class InspectReader:
         if self._takes_schema:
             wanted = JSONSchema.model_validate(dict(schema))
             config = config.merge(GenerateConfig(response_schema=ResponseSchema(name="reply", json_schema=wanted)))
-        policy = CachePolicy(scopes={"attempt": str(attempt)})
+        policy = CachePolicy(scopes={"attempt": attempt})
         try:
             return await self._model.generate([_chat(turn) for turn in turns], config=config, cache=policy)
         except Exception as error:  # whatever a provider raises fails this paper and no other
@@ -158,12 +167,12 @@ def _failure(error: Exception, seconds: int) -> PaperFailed:
     chain = _chain(error)
     told = " ".join(str(chain[-1]).split())[-300:] or type(error).__name__
     if any(isinstance(e, TimeoutError) or "Timeout" in type(e).__name__ for e in chain):
-        return PaperFailed("model_timeout", f"no reply within {seconds} s")
+        return _MayPass("model_timeout", f"no reply within {seconds} s")
     if any(getattr(e, "status_code", None) == 429 or "RateLimit" in type(e).__name__ for e in chain):
-        return PaperFailed("rate_limited", told)
+        return _MayPass("rate_limited", told)
     if any("content_filter" in str(e) or "content management policy" in str(e) for e in chain):
         return PaperFailed("content_filter", told)
-    return PaperFailed("model_error", told)
+    return _MayPass("model_error", told)
 
 
 def _refuses_schema(error: Exception) -> bool:
