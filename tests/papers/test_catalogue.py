@@ -13,7 +13,7 @@ import pytest
 from assay.engine.registry import list_trials
 from assay.errors import UserError
 from assay.papers.catalogue.record import FIELDS, from_json, paper_id, to_json
-from assay.papers.catalogue.store import find, packaged, parse_dates, search, select
+from assay.papers.catalogue.store import find, packaged, parse_dates, select
 
 PER_REPORT = {"2026-01-13": 25, "2026-01-14": 15, "2026-01-18": 38, "2026-01-19": 13, "2026-02-11": 33}
 
@@ -103,14 +103,6 @@ def test_ids_are_normalised_and_other_words_are_not_ids():
     assert paper_id("2601.11354v2") == "2601.11354"
     assert paper_id("hadw") is None
     assert paper_id("x2601.11354y") is None
-
-
-def test_search_wants_every_word_and_puts_titles_first():
-    hits = search(packaged(), "flow matching")
-    assert hits[0].slug in {"stable_velocity", "temporal_pair_consistency"}
-    assert all("flow" in str(to_json(p)).lower() for p in hits)
-    with pytest.raises(UserError, match="at least one word"):
-        search(packaged(), "  ")
 
 
 def test_select_by_date_and_field():

@@ -28,7 +28,7 @@ class VerdictView:
 
     outcome    "holds", "fails", "inconclusive", or "reported" for a trial without a bar
     claim      the sentence that was tried; headline: the paper's own figure; both in our words
-    picture    the paired seeds as inline SVG that carries classes and no styles; "" for none
+    pictures   the halves of the estimation plot (paired seeds, mean differences) as SVG with classes and no styles
     """
 
     trial: str
@@ -46,7 +46,7 @@ class VerdictView:
     measured: datetime
     command: str
     flags: tuple[str, ...] = ()
-    picture: str = ""
+    pictures: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""The packaged edition: read once, searched by id, slug, title, date, field and words."""
+"""The packaged edition: read once, looked up by id, slug, title, date and field."""
 
 from __future__ import annotations
 
@@ -48,19 +48,6 @@ def select(papers: Iterable[Paper], *, dates: tuple[date, date] | None = None, f
     ]
 
 
-def search(papers: Iterable[Paper], query: str) -> list[Paper]:
-    """Papers whose record holds every word of the query, those with more of them in the title first."""
-    words = query.lower().split()
-    if not words:
-        raise UserError("search wants at least one word")
-
-    def in_title(paper: Paper) -> int:
-        return sum(word in paper.title.lower() for word in words)
-
-    hits = [p for p in papers if all(word in _text(p) for word in words)]
-    return sorted(hits, key=lambda p: (-in_title(p), p.report_date, p.position))
-
-
 def parse_dates(text: str) -> tuple[date, date]:
     """`2026-01-19` or `2026-01-13..2026-01-18` as a span; a UserError says what was wanted."""
     first, _, last = text.partition("..")
@@ -71,8 +58,3 @@ def parse_dates(text: str) -> tuple[date, date]:
     if span[0] > span[1]:
         raise UserError(f"bad date span {text!r}: it ends before it begins")
     return span
-
-
-def _text(paper: Paper) -> str:
-    parts = [paper.id, paper.slug, paper.field, paper.title, paper.one_line, *(c.text for c in paper.claims)]
-    return " ".join(parts).lower()

