@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import http.server
 import os
 import random
 import signal
@@ -12,6 +13,7 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.request
 import warnings
 from dataclasses import replace
 from pathlib import Path
@@ -254,6 +256,39 @@ def reports_pid(world: object, models: object, seed: int) -> Measures:
 
 def connects(world: object, models: object, seed: int) -> Measures:
     socket.create_connection(("192.0.2.1", 80), timeout=1)
+    return Measures(1.0)
+
+
+def downloads_in_child(world: object, models: object, seed: int) -> Measures:
+    subprocess.run(["curl", "--silent", "--show-error", "--max-time", "5", "http://192.0.2.1/"], check=False)
+    return Measures(1.0)
+
+
+def asks_its_own_server(world: object, models: object, seed: int) -> Measures:
+    """A server of the arm's own, asked by clients that look at proxy variables."""
+    import httpx
+
+    class Hello(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b"2")
+
+    server = http.server.HTTPServer(("127.0.0.1", 0), Hello)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    place = f"http://127.0.0.1:{server.server_port}/"
+    found = [urllib.request.urlopen(place, timeout=5).read(), httpx.get(place).content]
+    found.append(httpx.get(place.replace("127.0.0.1", "localhost")).content)
+    server.shutdown()
+    server.server_close()
+    return Measures(sum(map(float, found)))
+
+
+def daemonizes(world: object, models: object, seed: int) -> Measures:
+    """Leaves a process that has left the arm's session and whose parent is gone."""
+    code = "import os, time\nif os.fork() == 0:\n    os.setsid()\n    if os.fork() == 0:\n        time.sleep(600)"
+    subprocess.run([sys.executable, "-c", code], check=True)
     return Measures(1.0)
 
 

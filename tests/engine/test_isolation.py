@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import shutil
 import signal
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -40,6 +43,7 @@ def unit(result: Result, arm: str = "method", seed: int = 0) -> UnitResult:
         (s.returns_too_much, "invalid", "65 MB, wanted at most 64"),
         (s.connects, "error", "NetworkDisabled"),
         (s.connects_to_itself, "ok", ""),
+        (s.asks_its_own_server, "ok", ""),
         (s.closes_streams, "ok", ""),
     ],
     ids=lambda value: getattr(value, "__name__", ""),
@@ -54,8 +58,6 @@ def test_each_misbehaviour_has_its_status_and_spares_the_others(arm: Arm, status
 
 
 def test_a_value_outside_the_metrics_range_is_invalid() -> None:
-    from dataclasses import replace
-
     from assay.engine.trial import Metric
 
     ranged = replace(s.better_cards, metric=Metric("sum", better="higher", range=(0.0, 1.0)))
@@ -69,6 +71,45 @@ def test_a_unit_that_never_ends_is_stopped_at_its_time_limit() -> None:
     assert statuses(result) == ["timeout"]
     assert unit(result).error == "ran longer than 1 s"
     assert 1.0 <= unit(result).seconds < 10.0
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+def test_a_program_that_an_arm_starts_finds_no_way_out_either(tmp_path: Path) -> None:
+    store = tmp_path / "results.duckdb"
+    trial = s.with_method(s.downloads_in_child)
+    blocked = run_trials([trial], RunOptions(seeds=1, workers=1, store=store))[0]
+    log = next((tmp_path / "results.d" / "logs").rglob(f"{unit(blocked).unit_key}.log")).read_text()
+    assert "Could not resolve proxy: units-have-no-network.invalid" in log
+
+
+def test_a_process_that_left_the_arms_session_is_gone_with_the_run() -> None:
+    result = run(s.with_method(s.daemonizes), seeds=1, workers=1)
+    assert statuses(result) == ["ok"]
+    assert not any("os.setsid()" in line for line in command_lines())
+
+
+def command_lines() -> list[str]:
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            found.append(" ".join(process.cmdline()))
+    return found
+
+
+@pytest.fixture(scope="module")
+def in_fresh_processes() -> Result:
+    return run_trials([s.better_cards], RunOptions(seeds=1, workers=1, fresh=True))[0]
+
+
+@pytest.mark.parametrize(
+    "arm", [s.exits, s.segfaults, s.spins, s.allocates, s.leaves_child, s.leaves_thread, s.daemonizes, s.closes_streams]
+)
+def test_the_unit_after_is_as_in_a_fresh_process(arm: Arm, in_fresh_processes: Result) -> None:
+    trial = replace(s.better_cards, name=arm.__name__, arms={"baseline": arm, "placebo": s.placebo, "method": s.method})
+    result = run_trials([trial], RunOptions(seeds=1, workers=1, timeout_s=5.0, memory_mb=400))[0]
+    for name in ("placebo", "method"):
+        found, expected = unit(result, name), unit(in_fresh_processes, name)
+        assert (found.status, found.value, dict(found.extra)) == ("ok", expected.value, dict(expected.extra))
 
 
 def test_a_unit_that_ignores_sigterm_is_killed_five_seconds_later() -> None:

@@ -123,8 +123,21 @@ def leftovers() -> str:
     return ", ".join(found)
 
 
+# A name that never resolves (RFC 2606), so that a program that asks for a proxy says why it gets nowhere.
+_NO_PROXY_HERE = "http://units-have-no-network.invalid:9"
+
+
 def disable_network() -> None:
-    """Let this process reach no other machine through Python's sockets; loopback and Unix sockets stay open."""
+    """Let this process reach no other machine through Python's sockets; loopback and Unix sockets stay open.
+
+    This keeps a trial from a download that nobody meant, and is no sandbox. Programs that an arm starts get proxy
+    variables that lead nowhere, which stops those that honour them (curl, wget, pip, git, Python's and Node's usual
+    clients); one that opens connections by itself is not stopped, and neither is C code in this process. Code that
+    is not trusted belongs into the sandbox, which has no network at all.
+    """
+    for name in ("http_proxy", "https_proxy", "ftp_proxy", "all_proxy"):
+        os.environ[name] = os.environ[name.upper()] = _NO_PROXY_HERE
+    os.environ["no_proxy"] = os.environ["NO_PROXY"] = "localhost,127.0.0.1,::1"
     connect, connect_ex, resolve = socket.socket.connect, socket.socket.connect_ex, socket.getaddrinfo
 
     def guarded_connect(self: socket.socket, address: Any) -> None:
