@@ -40,8 +40,8 @@ MUTANTS = {
     ),
     "every arm has a seed of its own": (
         "units.py",
-        "number = derived_seed(self.trial, seed)",
-        "number = derived_seed(self.trial, seed + len(arm))",
+        "shared = derived_seed(self.trial, seed)",
+        "shared = derived_seed(self.trial, seed + len(arm))",
         ["test_units.py", "-k", "one_number_for_all_arms"],
     ),
     "quick units pass for full ones": (
@@ -63,10 +63,22 @@ MUTANTS = {
         ["test_isolation.py", "-k", "put_back"],
     ),
     "the guard kills nobody": (
-        "pool.py",
-        "        os.killpg(pid, signal.SIGKILL)\n    except ProcessLookupError",
-        "        pass\n    except ProcessLookupError",
+        "processes.py",
+        "        end(pid, signal.SIGKILL)\n",
+        "        pass\n",
         ["test_pool.py", "-k", "guard"],
+    ),
+    "a damaged length passes for a torn end": (
+        "journal.py",
+        "            damaged = _damaged(data, at)",
+        "            damaged = False",
+        ["test_journal.py", "-k", "damaged_length"],
+    ),
+    "the folder of a live process is swept": (
+        "scratch.py",
+        "        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)\n",
+        "",
+        ["test_scratch.py", "-k", "live_one"],
     ),
     "stored units are run again": (
         "runner.py",
