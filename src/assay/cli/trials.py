@@ -1,9 +1,10 @@
-"""`assay trials`: what can be tried."""
+"""`assay trials`: what can be tried, and how to add to it."""
 
 from __future__ import annotations
 
 import argparse
 import json
+from pathlib import Path
 
 from assay.cli.words import rows
 from assay.errors import UserError
@@ -22,6 +23,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     check = verbs.add_parser("check", help="look at a trial as a sceptic would (under a minute)")
     check.add_argument("name")
     check.set_defaults(run=run_check)
+    new = verbs.add_parser("new", help="write a package with a trial of your own, to be changed from there")
+    new.add_argument("name", help="of the package: small letters, digits and _")
+    new.add_argument("--paper", required=True, metavar="ID", help="the paper's arXiv id, such as 2601.08521")
+    new.set_defaults(run=write_new)
 
 
 def show_list(arguments: argparse.Namespace) -> int:
@@ -65,6 +70,14 @@ def show_one(arguments: argparse.Namespace) -> int:
 def _said_of(arm: object) -> str:
     doc = (getattr(arm, "__doc__", None) or "").strip().splitlines()
     return doc[0] if doc else getattr(arm, "__name__", "")
+
+
+def write_new(arguments: argparse.Namespace) -> int:
+    from assay.cli.new_trial import write_package
+
+    folder = write_package(arguments.name, arguments.paper, Path.cwd())
+    print(f"wrote {folder}; next: pip install --editable {folder.name}   then   assay trials check {folder.name}")
+    return 0
 
 
 def run_check(arguments: argparse.Namespace) -> int:

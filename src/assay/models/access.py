@@ -49,9 +49,14 @@ class Models:
         self.digests: dict[str, str] = {}
 
     def load(self, name: str, words: Sequence[str] = ()) -> tuple[LlamaForCausalLM, PreTrainedTokenizerFast]:
-        """A built-in model and its tokenizer, fresh weights for every call (see `nano.load`)."""
+        """A built-in model and its tokenizer, fresh weights for every call (see `nano.load`), or what another
+        distribution brings under that name (see `plugged`)."""
+        from assay.models import plugged
         from assay.models.nano import load
 
+        if name not in weights.NAMES and (point := plugged.find(name)):
+            self.digests[name] = plugged.digest(point)
+            return plugged.load(point)
         self.digests[name] = weights.digest(name)
         return load(name, words)
 
