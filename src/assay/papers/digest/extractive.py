@@ -15,7 +15,7 @@ from assay.papers.report.grammar import heading_at
 
 NOT_STATED = "Not stated in the text that was read."
 MOST_RESULTS, MOST_INNOVATIONS, MOST_USAGE = 4, 4, 5
-LONGEST_SENTENCE, SHORTEST_SENTENCE = 420, 30  # characters
+LONGEST_SENTENCE, SHORTEST_SENTENCE = 420, 20  # characters
 
 _CUE = re.compile(
     r"\b(?:we|this (?:paper|work|report)|here,? we)\s+(?:\w+ly\s+|then\s+|further\s+|also\s+)?"
@@ -104,6 +104,8 @@ def _results(document: Document, abstract: Sequence[str], body: Sequence[str], u
 
     def weight(sentence: str) -> int:
         count = len(numbers(sentence))
+        if _NEEDS.search(sentence) and not _FINDS.search(sentence):
+            return 0  # it says what the method needs, not what it reaches
         return count + bool(_FINDS.search(sentence)) + 2 * (sentence in abstract) if count else 0
 
     return _ranked(pool, weight)[:MOST_RESULTS]
