@@ -1,13 +1,16 @@
-"""Trials and measured units made of plain numbers, and one-line mutations of the rule, for the engine's tests."""
+"""Trials and measured units made of plain numbers, one-line mutations of the rule, and a user who presses Ctrl-C."""
 
 from __future__ import annotations
 
 import inspect
+import os
+import signal
 import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
+from assay.engine.progress import Silent
 from assay.engine.trial import Bar, Bars, Measures, Metric, Trial, UnitResult
 
 
@@ -51,6 +54,18 @@ def from_differences(bar: Sequence[float], placebo: Sequence[float], size: float
 def changed(found: Sequence[UnitResult], arm: str, seeds: Sequence[int], **fields: object) -> list[UnitResult]:
     """The same units with these fields on `seeds` of `arm`."""
     return [replace(u, **fields) if u.arm == arm and u.seed in seeds else u for u in found]
+
+
+class Interrupter(Silent):
+    """Presses Ctrl-C after so many units of a run."""
+
+    def __init__(self, after: int) -> None:
+        self.left = after
+
+    def finished(self, result: UnitResult) -> None:
+        self.left -= 1
+        if self.left == 0:
+            os.kill(os.getpid(), signal.SIGINT)
 
 
 @contextmanager

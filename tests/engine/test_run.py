@@ -23,6 +23,7 @@ from assay.engine.runner import RunOptions, dry_run, run_trials
 from assay.engine.store import Store
 from assay.engine.trial import Fixture, Measures, Trial, UnitResult
 from assay.errors import UserError
+from tests.engine.judging import Interrupter
 
 
 @pytest.fixture
@@ -324,21 +325,9 @@ def test_repeats_in_fresh_processes_are_compared_and_a_difference_is_flagged() -
     assert any("nondeterministic" in flag for flag in other.verdict.flags)
 
 
-class _Interrupter(Silent):
-    """Presses Ctrl-C after so many units."""
-
-    def __init__(self, after: int) -> None:
-        self.left = after
-
-    def finished(self, result: UnitResult) -> None:
-        self.left -= 1
-        if self.left == 0:
-            os.kill(os.getpid(), signal.SIGINT)
-
-
 def test_ctrl_c_keeps_what_is_done_and_the_next_run_goes_on(tmp_path: Path) -> None:
     store = tmp_path / "results.duckdb"
-    cut = run(s.slow_cards, seeds=6, workers=2, store=store, progress=_Interrupter(4))
+    cut = run(s.slow_cards, seeds=6, workers=2, store=store, progress=Interrupter(4))
     assert (cut.interrupted, cut.exit_code, cut.verdict) == (True, 130, None)
     kept = len(Store(store).units())
     assert 4 <= kept < 18

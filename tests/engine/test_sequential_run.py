@@ -12,7 +12,6 @@ import sample_trials as s
 
 from assay.engine import run, schedule, sequential
 from assay.engine.looks import Looks
-from assay.engine.progress import Silent
 from assay.engine.runner import RunOptions, dry_run, run_trials
 from assay.engine.scoreboard import scoreboard
 from assay.engine.sequential import sequential_verdict
@@ -20,7 +19,7 @@ from assay.engine.store import Store
 from assay.engine.trial import Bar, Bars, Trial, UnitResult
 from assay.engine.units import plan
 from assay.errors import UserError
-from tests.engine.judging import mutated
+from tests.engine.judging import Interrupter, mutated
 
 # What the method adds, less the bar: never below 0.5, so six or seven seeds settle it.
 CLEAR = s.better_cards
@@ -70,6 +69,14 @@ def test_a_limit_that_is_broken_ends_the_run_at_once() -> None:
     result = run(broken, sequential=True, isolation="inline")
     assert result.verdict is not None
     assert (result.verdict.outcome, result.ran) == ("fails", 3)
+
+
+def test_a_method_without_its_idea_is_open_to_the_end() -> None:
+    broken = replace(CLEAR, arms={**CLEAR.arms, "placebo": s.method})
+    result = run(broken, sequential=True, max_seeds=12, isolation="inline")
+    assert result.verdict is not None
+    assert (result.verdict.outcome, result.ran) == ("inconclusive", 36)
+    assert "clears the bar but not the placebo" in result.verdict.reason
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -173,22 +180,9 @@ def test_a_stopped_run_is_answered_from_the_store_and_a_longer_one_stops_at_the_
     assert (after.ran, after.verdict, after.planned) == (0, first.verdict, first.planned)
 
 
-class _Interrupter(Silent):
-    def __init__(self, after: int) -> None:
-        self.left = after
-
-    def finished(self, result: UnitResult) -> None:
-        import os
-        import signal
-
-        self.left -= 1
-        if self.left == 0:
-            os.kill(os.getpid(), signal.SIGINT)
-
-
 def test_an_interrupted_run_goes_on_to_the_stop_of_an_undisturbed_one(tmp_path: Path) -> None:
     store = tmp_path / "results.duckdb"
-    cut = run(CLEAR, sequential=True, workers=2, store=store, progress=_Interrupter(7))
+    cut = run(CLEAR, sequential=True, workers=2, store=store, progress=Interrupter(7))
     assert (cut.interrupted, cut.verdict) == (True, None)
     rest = run(CLEAR, sequential=True, workers=2, store=store)
     assert rest.reused >= 7
