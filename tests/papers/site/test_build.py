@@ -18,7 +18,7 @@ from assay.papers.report import parse
 from assay.papers.search.document import entry_of
 from assay.papers.site.build import MANIFEST, build, contents, search_part
 from assay.papers.site.library import Library
-from assay.papers.site.pages import number, safe_svg, strip, unit
+from assay.papers.site.pages import number, safe_svg, signed, strip, unit
 from assay.papers.site.words import WORDS
 from assay.papers.verdicts import Interval, NoVerdicts
 
@@ -258,6 +258,7 @@ def test_an_empty_catalogue_is_a_site_too():
 
 def test_figures_and_units_are_written_as_readers_write_them():
     assert (number(31132.0), number(0.87), number(1e-5), number(-2.5)) == ("31,132", "0.87", "1e-05", "-2.5")
+    assert (signed(0.25), signed(-1.5), signed(-1e-5), signed(2e-7)) == ("+0.25", "−1.5", "−1e-05", "+2e-07")
     assert (unit("%"), unit("x"), unit(""), unit("steps")) == ("\u00a0%", "×", "", "\u00a0steps")
 
 

@@ -125,6 +125,11 @@ def number(value: float) -> str:
     return f"{value:,.0f}" if value == int(value) else f"{value:,.10g}"
 
 
+def signed(value: float) -> str:
+    """Three digits with a sign, the minus as wide as the plus."""
+    return f"{value:+.3g}".replace("-", "−", 1) if value < 0 else f"{value:+.3g}"
+
+
 def unit(text: str) -> str:
     """A unit as it stands behind its number: `%` and `×` close by, words after a blank."""
     short = {"x": "×"}.get(text, text)
@@ -161,7 +166,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )  # fmt: skip
     found.filters |= {
-        "strip": strip, "slug": slug, "number": number, "unit": unit, "shorten": shorten, "safe_svg": safe_svg,
+        "strip": strip, "slug": slug, "number": number, "signed": signed, "unit": unit, "shorten": shorten, "safe_svg": safe_svg,
     }  # fmt: skip
     return found
 
