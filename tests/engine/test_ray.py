@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -233,3 +235,73 @@ def test_a_cluster_that_is_not_there_is_one_line() -> None:
         f"127.0.0.1:{port}: [Errno 111] Connection refused"
     )
     assert EnvironmentFailed.exit_code == 5
+
+
+# --- a cluster that somebody else runs ---------------------------------------------------------------------------
+
+
+def ray_node(folder: Path, *words: str) -> subprocess.Popen[bytes]:
+    """A node of a cluster, in a process group of its own that can be killed as a machine that loses its power."""
+    command = [str(Path(sys.executable).with_name("ray")), "start", "--block", "--num-cpus=1", *words]
+    environment = {**os.environ, "RAY_AUTH_MODE": "disabled", "ASSAY_CACHE": str(folder / "their-cache")}
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    return subprocess.Popen(command, env=environment, start_new_session=True, **quiet)  # type: ignore[call-overload,no-any-return]
+
+
+CLUSTER = """
+import os, signal, sys, time
+sys.path.insert(0, {here!r})
+from dataclasses import replace
+import ray
+import sample_trials as s
+from assay.engine import run
+from assay.engine.progress import Silent
+from assay.engine.runner import RunOptions, run_trials
+
+class KillsTheNode(Silent):
+    done = 0
+
+    def finished(self, result):
+        self.done += 1
+        if self.done == 20:
+            print("nodes", sum(node["Alive"] for node in ray.nodes()))
+            os.killpg({node}, signal.SIGKILL)
+
+on, fixed = "ray:127.0.0.1:{port}", replace(s.table_cards, fixture=s.Fixture(s.build_offset))
+for trial, seeds, progress in ((fixed, 2, Silent()), (s.slow_cards, 30, KillsTheNode())):
+    (there,) = run_trials([trial], RunOptions(on=on, seeds=seeds), progress)
+    here = run(trial, seeds=seeds, isolation="inline")
+    same = [u.value for u in there.arms] == [u.value for u in here.arms]
+    print(trial.name, same, [u.error for u in there.failed])
+"""
+
+
+@pytest.mark.slow
+def test_a_running_cluster_gives_the_same_values_and_may_lose_a_node(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    with tempfile.TemporaryDirectory(dir="/tmp", prefix="assay-test-") as folder:
+        nodes = [ray_node(tmp_path, "--head", f"--port={port}", f"--temp-dir={folder}", "--include-dashboard=false")]
+        try:
+            wait_for_port(port)
+            nodes.append(ray_node(tmp_path, f"--address=127.0.0.1:{port}"))
+            time.sleep(10)
+            code = CLUSTER.format(here=str(s.HERE), node=nodes[1].pid, port=port)
+            environment = {**os.environ, "RAY_AUTH_MODE": "disabled"}
+            command = [sys.executable, "-c", code]
+            found = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=300, check=False)
+        finally:
+            for node in nodes:
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(node.pid, signal.SIGKILL)
+                node.wait()
+    assert found.stdout.splitlines() == ["table_cards True []", "nodes 2", "slow_cards True []"], found.stderr
+
+
+def wait_for_port(port: int) -> None:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+            return
+        time.sleep(0.2)
+    raise TimeoutError(f"nothing listens on port {port}")

@@ -28,6 +28,7 @@ from assay.errors import EnvironmentFailed, UserError
 from assay.places import cache_root
 
 QUEUE = 2  # units taken on for every actor: one it works on, one that is next
+SUSPECT_S = 30.0  # Ray needs so long to notice that a node is gone: others are preferred after an actor was lost
 ATTEMPTS = 2  # a unit whose actor or node was lost is scheduled again once
 CLOSE_S = 3.0  # for an idle worker to close what it keeps open
 
@@ -109,6 +110,7 @@ class RayPool:
         self._seats: list[_Seat] = []
         self._waiting: deque[_Task] = deque()
         self._tries: Counter[str] = Counter()
+        self._lost_at: dict[str, float] = {}  # node -> when it last lost an actor
 
     def __enter__(self) -> RayPool:
         return self
@@ -187,9 +189,10 @@ class RayPool:
 
     def _start(self) -> _Seat | None:
         """An actor on the node with the most room left; None where there is none, as after nodes were lost."""
-        alive = {n["NodeID"] for n in ray().nodes() if n["Alive"]}
+        alive = {n["NodeID"] for n in ray().nodes() if n["Alive"]} & set(self._nodes)
+        sound = {n for n in alive if time.monotonic() - self._lost_at.get(n, -SUSPECT_S) >= SUSPECT_S}
         taken = Counter(seat.node for seat in self._seats)
-        left = {name: node.actors - taken[name] for name, node in self._nodes.items() if name in alive}
+        left = {name: self._nodes[name].actors - taken[name] for name in sorted(sound or alive)}
         name = max(left, key=left.__getitem__, default="")
         if not name or left[name] < 1:
             if not self._seats:
@@ -218,6 +221,7 @@ class RayPool:
 
     def _lost(self, seat: _Seat, task: _Task, error: Exception) -> Done | None:
         self._dismiss(seat)
+        self._lost_at[seat.node] = time.monotonic()
         self._tries[task.parcel.key] += 1
         if self._tries[task.parcel.key] < ATTEMPTS:
             self._waiting.appendleft(task)
