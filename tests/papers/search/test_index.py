@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import re
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -210,6 +211,22 @@ def test_an_index_of_another_version_is_made_anew(tmp_path):
         index.connection.execute("PRAGMA user_version = 99")
     with Index(path) as index:
         assert index.connection.execute("SELECT count(*) FROM papers").fetchone() == (0,)
+
+
+def test_two_who_fill_one_index_at_a_time_leave_each_paper_once(tmp_path):
+    papers = [paper(i, one_line=f"word{i}") for i in range(300)]
+    path = tmp_path / "index.sqlite"
+
+    def fill(count: int) -> None:
+        with Index(path) as index:
+            index.sync(papers[:count])
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(fill, [300, 200, 300, 250, 300] * 2))
+    with Index(path) as index:
+        index.sync(papers)
+        assert len(found(index, "word*")) == 300
+        index.connection.execute("INSERT INTO words(words) VALUES ('integrity-check')")
 
 
 def test_an_index_that_cannot_be_written_is_one_line(tmp_path):

@@ -74,6 +74,7 @@ class Index:
     def sync(self, documents: Iterable[Document]) -> int:
         """Make the index hold these documents and no others, in one transaction; the number of rows written."""
         with self.connection:
+            self.connection.execute("BEGIN IMMEDIATE")  # what is known must not change before it is written
             known = dict(self.connection.execute("SELECT id, sha FROM papers"))
             written = 0
             for document in documents:

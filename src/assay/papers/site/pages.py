@@ -165,9 +165,7 @@ def _environment() -> Environment:
         loader=PackageLoader("assay.papers.site"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
         lstrip_blocks=True,
     )  # fmt: skip
-    found.filters |= {
-        "strip": strip, "slug": slug, "number": number, "signed": signed, "unit": unit, "shorten": shorten, "safe_svg": safe_svg,
-    }  # fmt: skip
+    found.filters |= {f.__name__: f for f in (strip, slug, number, signed, unit, shorten, safe_svg)}
     return found
 
 
