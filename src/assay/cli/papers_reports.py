@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from assay.cli.papers_catalogue import add_output, write
+from assay.cli.report_files import read_report
 from assay.errors import UserError
 from assay.papers.catalogue.user import UserCatalogue
-from assay.papers.report import Report, canonical, check, parse_file, render
+from assay.papers.report import canonical, check, render
 from assay.places import default_catalogue
 
 
@@ -37,7 +38,7 @@ def run_check(arguments: argparse.Namespace) -> int:
     unreadable = []
     for path in arguments.files:
         try:
-            report = _report(path)
+            report = read_report(path)
         except UserError as error:
             unreadable.append(str(error))
             continue
@@ -58,7 +59,7 @@ def run_check(arguments: argparse.Namespace) -> int:
 
 def run_import(arguments: argparse.Namespace) -> int:
     """Every file is read before the first is taken in, so that a wrong name changes nothing."""
-    reports = [(path, _report(path)) for path in arguments.files]
+    reports = [(path, read_report(path)) for path in arguments.files]
     for path, report in reports:
         if report.date is None:
             raise UserError(f"{path}: no date; a report begins with a line **Date**: YYYY-MM-DD")
@@ -71,15 +72,6 @@ def run_import(arguments: argparse.Namespace) -> int:
 
 
 def run_render(arguments: argparse.Namespace) -> int:
-    report = _report(arguments.file)
+    report = read_report(arguments.file)
     write(render(canonical(report) if arguments.style == "canonical" else report), arguments.output)
     return 0
-
-
-def _report(path: Path) -> Report:
-    try:
-        return parse_file(path)
-    except OSError as error:
-        raise UserError(f"{path} cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path} is not UTF-8 (byte {error.start}): convert it first") from error
