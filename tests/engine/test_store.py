@@ -211,6 +211,13 @@ def test_a_store_of_a_newer_version_is_refused(store: Store) -> None:
         store.units()
 
 
+def test_a_store_whose_first_write_was_cut_off_is_read_as_an_empty_one(store: Store) -> None:
+    duckdb.connect(str(store.path)).close()
+    assert (store.units(), store.verdicts()) == ([], {})
+    store.add([record(UNIT)])
+    assert store.units() == [UNIT]
+
+
 def test_a_database_of_something_else_is_refused_and_left_alone(store: Store) -> None:
     with duckdb.connect(str(store.path)) as connection:
         connection.execute("CREATE TABLE mine (x INTEGER)")

@@ -24,6 +24,7 @@ from assay.errors import EnvironmentFailed, StoreLocked, UserError
 
 if TYPE_CHECKING:
     import duckdb
+    from duckdb import DuckDBPyConnection
 
 WRITE_WAIT_S, READ_WAIT_S = 10.0, 2.0
 CHECKPOINT_BYTES = 5 << 20
@@ -252,12 +253,27 @@ class Store:
 
     @contextlib.contextmanager
     def connect(self, *, read_only: bool) -> Iterator[duckdb.DuckDBPyConnection]:
+        """The database, with the schema of this version; `alone` keeps others away, and is the caller's to hold."""
+        duckdb = _duckdb()
+        try:
+            with contextlib.closing(self._open(read_only)) as connection:
+                if self._migrate(connection, read_only):
+                    yield connection
+                    return
+            with contextlib.closing(self._open(read_only=False)) as connection:
+                self._migrate(connection, read_only=False)
+            with contextlib.closing(self._open(read_only)) as connection:
+                yield connection
+        except (duckdb.FatalException, duckdb.InternalException, duckdb.SerializationException) as error:
+            raise self._damaged(error) from error
+
+    def _open(self, read_only: bool) -> duckdb.DuckDBPyConnection:
         duckdb = _duckdb()
         deadline = time.monotonic() + READ_WAIT_S
         while True:
             try:
-                connection = duckdb.connect(str(self.path), read_only=read_only)
-                break
+                opened: DuckDBPyConnection = duckdb.connect(str(self.path), read_only=read_only)
+                return opened
             except duckdb.IOException as error:
                 if "lock" in str(error) and time.monotonic() < deadline:  # a program that knows nothing of our lock
                     time.sleep(0.05)
@@ -265,12 +281,6 @@ class Store:
                 kind = StoreLocked if "lock" in str(error) else UserError
                 raise kind(f"store {self.path} cannot be opened: {_first_line(error)}") from error
             except duckdb.Error as error:
-                raise self._damaged(error) from error
-        with contextlib.closing(connection):
-            try:
-                self._migrate(connection, read_only)
-                yield connection
-            except (duckdb.FatalException, duckdb.InternalException, duckdb.SerializationException) as error:
                 raise self._damaged(error) from error
 
     def _damaged(self, error: Exception) -> EnvironmentFailed:
@@ -281,7 +291,8 @@ class Store:
             f"store {self.path} is damaged ({_first_line(error)[:120]}){rescue if last.exists() else ''}"
         )
 
-    def _migrate(self, connection: duckdb.DuckDBPyConnection, read_only: bool) -> None:
+    def _migrate(self, connection: duckdb.DuckDBPyConnection, read_only: bool) -> bool:
+        """Bring the schema up to this version; False where that is due and only reading is allowed."""
         steps = sorted(_MIGRATIONS.glob("*.sql"))
         tables = {name for (name,) in connection.execute("SELECT table_name FROM duckdb_tables()").fetchall()}
         version = 0
@@ -292,7 +303,7 @@ class Store:
         if version > len(steps):
             raise UserError(f"{self.path}: this store was written by a newer assay (schema {version})")
         if version == len(steps) or read_only:
-            return
+            return bool(version == len(steps))
         connection.execute("BEGIN")
         if not version:
             connection.execute("CREATE TABLE schema_version (version INTEGER, applied TIMESTAMPTZ)")
@@ -300,6 +311,7 @@ class Store:
             connection.execute(step.read_text("utf-8"))
             connection.execute("INSERT INTO schema_version SELECT ?, now()", [number])
         connection.execute("COMMIT")
+        return True
 
 
 def _duckdb() -> Any:
