@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from assay.cli.feed_options import add_feed_options, open_feed
+from assay.cli.report_files import read_report
 from assay.errors import UserError
 
 if TYPE_CHECKING:
@@ -135,15 +136,9 @@ async def _dry_run(arguments: argparse.Namespace, days: list[date], options: Dig
 
 def run_score(arguments: argparse.Namespace) -> int:
     from assay.papers.digest.score import score
-    from assay.papers.report import parse_file
 
     path: Path = arguments.score
-    try:
-        report = parse_file(path)
-    except OSError as error:
-        raise UserError(f"{path} cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path} is not UTF-8 (byte {error.start}): convert it first") from error
+    report = read_report(path)
     if not report.entries:
         raise UserError(f"{path} holds no paper's entry: wanted a daily report")
 

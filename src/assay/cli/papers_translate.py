@@ -13,6 +13,7 @@ from typing import Any
 
 from assay.cli.digest import SOME_FAILED, chosen_reader
 from assay.cli.files import replacing
+from assay.cli.report_files import read_report
 from assay.errors import UserError
 
 
@@ -28,17 +29,12 @@ def configure(verbs: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     from assay.papers.digest.prompt import languages
     from assay.papers.digest.translate import translate
-    from assay.papers.report import parse_file, render
+    from assay.papers.report import render
 
     path: Path = arguments.file
     if arguments.to not in languages():
         raise UserError(f"bad --to {arguments.to!r}: wanted one of {', '.join(languages())}")
-    try:
-        report = parse_file(path)
-    except OSError as error:
-        raise UserError(f"{path} cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path} is not UTF-8 (byte {error.start}): convert it first") from error
+    report = read_report(path)
     if report.date is None or not report.entries:
         raise UserError(f"{path} holds no paper's entry: wanted a daily report")
     if report.lang == arguments.to:

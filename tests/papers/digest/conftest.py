@@ -13,8 +13,11 @@ from assay.papers.digest.run import DigestOptions, digest
 from assay.papers.feed import Cache, Feed, Http
 from assay.papers.feed.ledger import Ledger
 from tests.papers.digest.world import DAY, replies
+from tests.papers.feed import conftest as feed_tests
 from tests.papers.feed.conftest import FakeClock
 from tests.papers.server import Server
+
+clock, server = feed_tests.clock, feed_tests.server
 
 
 @pytest.fixture(autouse=True)
@@ -24,17 +27,6 @@ def own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(name, str(tmp_path / name.lower()))
     monkeypatch.delenv("ASSAY_MODEL", raising=False)
     monkeypatch.delenv("INSPECT_EVAL_MODEL", raising=False)
-
-
-@pytest.fixture
-def server() -> Iterator[Server]:
-    with Server() as running:
-        yield running
-
-
-@pytest.fixture
-def clock() -> FakeClock:
-    return FakeClock()
 
 
 @pytest.fixture

@@ -61,7 +61,16 @@ def test_orders_to_the_reader_and_links_that_the_paper_lacks_are_caught(told):
     assert "injected" in [fault.code for fault in validate(texts, "zh", SOURCE)]
 
 
-@pytest.mark.parametrize("told", ["运行 `pip install lantern` 后即可使用。", "读者应当先准备视线数据。"])
+@pytest.mark.parametrize(
+    "told",
+    [
+        "运行 `pip install lantern` 后即可使用。",
+        "读者应当先准备视线数据。",
+        "模型有时忽略复杂指令。",
+        "支持请求转发的网关。",
+        "Models tend to ignore complex instructions.",
+    ],
+)
 def test_saying_how_a_method_is_used_is_no_order(told):
     texts = _texts()
     texts[2] = f"{texts[2]}\n*   {told}"

@@ -16,7 +16,7 @@ import anyio
 
 from assay.errors import AssayError, UserError
 from assay.papers.digest.file import check_own, report_text, write_report
-from assay.papers.digest.fit import CONTEXT
+from assay.papers.digest.fit import CONTEXT, LEAST_CONTEXT
 from assay.papers.digest.paper import Account, Budget, entry_text, write_extractive, write_paper
 from assay.papers.digest.reader import EXTRACTIVE, PaperFailed, Reader
 from assay.papers.digest.validate import Fault
@@ -54,7 +54,7 @@ class DigestOptions:
     context: int = CONTEXT
 
     def __post_init__(self) -> None:
-        for name, least in (("limit", 1), ("concurrency", 1), ("budget", 1)):
+        for name, least in (("limit", 1), ("concurrency", 1), ("budget", 1), ("context", LEAST_CONTEXT)):
             value = getattr(self, name)
             if value is not None and value < least:
                 raise ValueError(f"{name}: got {value}, wanted at least {least}")

@@ -57,12 +57,13 @@ _URL = re.compile(r"https?://[^\s)\]>`，。；）]+")
 # What a paper's text might have talked the model into telling the reader; using a method is described, not ordered.
 _ORDERS = re.compile(
     r"javascript:|data:text/html|<script|!\[[^\]]*\]\("
-    r"|\b(?:ignore|disregard|forget)\b[^.\n]{0,40}\b(?:instructions?|prompts?|rules)\b"
+    r"|\b(?:ignore|disregard|forget)\s+(?:all|any|every|the|your)?\s*(?:of\s+)?(?:the\s+|your\s+)?"
+    r"(?:all|previous|prior|above|earlier|preceding|other|your)\b[^.\n]{0,20}\b(?:instructions?|prompts?|rules)\b"
     r"|\b(?:please|you must|you should)\s+(?:now\s+)?"
     r"(?:click|visit|subscribe|follow|star|send|e-?mail|pay|contact|reply|rate|recommend)\b"
     r"|(?:^|[.:*]\s)\s*(?:click|visit|subscribe|send|e-?mail)\s+(?:here|to|us|this|the|your)\b"
-    r"|(?:忽略|无视|忘记)[^。\n]{0,20}(?:指令|指示|提示|规则)"
-    r"|(?:请|务必|立即|马上)[^。\n]{0,6}(?:点击|访问|关注|订阅|转发|付款|汇款|发送|联系|点赞|回复|推荐本文)",
+    r"|(?:忽略|无视|忘记)(?:掉|你|以上|上述|之前|先前|前面|所有|全部|任何)[^。\n]{0,12}(?:指令|指示|提示|规则)"
+    r"|(?:请(?!求)|务必|立即|马上)[^。\n]{0,6}(?:点击|访问|关注|订阅|转发|付款|汇款|发送|联系|点赞|回复|推荐本文)",
     re.IGNORECASE | re.MULTILINE,
 )
 _REFUSAL = re.compile(
