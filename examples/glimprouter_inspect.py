@@ -1,7 +1,7 @@
 """GlimpRouter in an Inspect evaluation: two models by role, accuracy and tokens side by side.
 
-    python examples/glimprouter_inspect.py                       # the built-in nano and micro
-    python examples/glimprouter_inspect.py vllm/SMALL vllm/LARGE # models of yours that give log-probabilities
+python examples/glimprouter_inspect.py                       # the built-in nano and micro
+python examples/glimprouter_inspect.py vllm/SMALL vllm/LARGE # models of yours that give log-probabilities
 """
 
 from __future__ import annotations

@@ -161,4 +161,3 @@ def test_no_folder_of_a_run_is_left_behind(level, monkeypatch, tmp_path):
     monkeypatch.setattr(_sandbox_launch.tempfile, "tempdir", str(tmp_path))
     sandbox.run_python("open('kept', 'w').write('x')", {}, timeout=5, memory_mb=128)
     assert os.listdir(tmp_path) == []
-

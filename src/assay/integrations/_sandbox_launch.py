@@ -217,9 +217,7 @@ def _bwrap() -> list[str]:
 @functools.cache
 def _parts() -> list[tuple[str, Any]]:
     sources = [(name, importlib.util.find_spec(f"assay.integrations.{name}")) for name in _PARTS]
-    return [
-        (name, compile(Path(str(spec.origin)).read_text("utf-8"), name, "exec")) for name, spec in sources if spec
-    ]
+    return [(name, compile(Path(str(spec.origin)).read_text("utf-8"), name, "exec")) for name, spec in sources if spec]
 
 
 @functools.cache

@@ -119,9 +119,7 @@ def test_probes_are_greedy_cost_one_token_a_step_and_leave_no_text():
 
 def test_first_steps_large_are_not_probed():
     small, large = Scripted(lines("s1", "s2", "s3#")), Scripted(lines("L1", "L2", "L3#"))
-    routed = solve(
-        GlimpRouter(small=small, large=large, step_stop="\n", end_of_thinking="#", first_steps_large=2)
-    )
+    routed = solve(GlimpRouter(small=small, large=large, step_stop="\n", end_of_thinking="#", first_steps_large=2))
     assert [s.by for s in routed.steps] == ["large", "large", "small"]
     assert routed.probe_tokens == 1
 
@@ -134,9 +132,7 @@ def test_a_repeated_step_stops_the_reasoning_only_after_the_second():
 
 def test_the_budget_counts_step_tokens_and_wins_over_the_end_marker():
     small = Scripted(lines("12345", "1234#"))
-    router = GlimpRouter(
-        small=small, large=Scripted(lines("x")), step_stop="\n", end_of_thinking="#", token_budget=10
-    )
+    router = GlimpRouter(small=small, large=Scripted(lines("x")), step_stop="\n", end_of_thinking="#", token_budget=10)
     assert solve(router).stop_reason == "budget"
 
 

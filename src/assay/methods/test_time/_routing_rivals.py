@@ -62,9 +62,7 @@ def digit_judge(large: Sampler, accept: float = 7, top_logprobs: int = 20) -> Ju
             f"Problem:\n{draft.question}\n\nReasoning so far:\n{draft.prefix}\nNext step:\n{attempt.text}\n\n"
             "How good is the next step, from 0 (wrong) to 9 (right and useful)? Reply with one digit."
         )
-        (reply,) = await large(
-            [Message("user", request)], max_tokens=1, temperature=0.0, top_logprobs=top_logprobs
-        )
+        (reply,) = await large([Message("user", request)], max_tokens=1, temperature=0.0, top_logprobs=top_logprobs)
         # The question is read besides the reasoning, so it costs prompt tokens but leaves the cache alone.
         draft.ledgers["large"].prefill += reply.tokens_in
         draft.ledgers["large"].generated += reply.tokens_out

@@ -155,9 +155,7 @@ class StepRouter(ABC):
         draft.ledgers[writer].charge(reply, kept=kept)
         return Step(reply.text, writer, entropy, reply.tokens_out)
 
-    async def reply(
-        self, draft: Draft, writer: Writer, seed: int | None, *, top_logprobs: int | None = None
-    ) -> Sample:
+    async def reply(self, draft: Draft, writer: Writer, seed: int | None, *, top_logprobs: int | None = None) -> Sample:
         """The raw reply for the next step, up to the separator."""
         messages = draft.messages()
         (reply,) = await self._model(writer)(
