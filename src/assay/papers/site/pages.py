@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import textwrap
 from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any, get_args
@@ -138,7 +139,7 @@ def unit(text: str) -> str:
 
 def shorten(title: str) -> str:
     """A title for a link among others."""
-    return title if len(title) <= 48 else title[:47].rstrip() + "…"
+    return textwrap.shorten(title, 48, placeholder=" …") if " " in title else title
 
 
 def safe_svg(picture: str) -> Markup:

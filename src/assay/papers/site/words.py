@@ -96,7 +96,7 @@ EN = Words(
         "skip": "Skip to the text", "nav": "Main", "footer": "Assay reads papers and tries their claims. Each figure "
         "under “Tried here” was measured, on the machine and the day it names.",
         "rss_verdicts": "RSS of verdicts", "search": "Search", "search_hint": "entropy, 强化学习, \"flow matching\" …",
-        "papers": "papers", "claims": "Claims", "all_days": "All days", "day": "Day", "field": "Field",
+        "papers": "Papers", "claims": "Claims", "all_days": "All days", "day": "Day", "field": "Field",
         "leading_fields": "Leading fields", "comma": ", ", "by_field": "By field", "tried_last": "Tried last",
         "all_verdicts": "All verdicts", "day_title": "Papers of {day}", "source_list": "the day's list",
         "has_report": "with report", "code": "Code", "its_claims": "What it claims", "before": "before",
