@@ -52,7 +52,8 @@ def test_a_number_is_read_with_its_unit_however_it_is_spelled(text, expected):
     [
         "81.3%", "81.30 %", "８１．３％", "0.813", "76%", "2.5 倍", "2.5x", "7B", "70 亿", "1500", "1.5k", "0.15 万",
         "64.2%",
-        "10 次", "12M", "1200 万", "10–20%", "5.3 个百分点", "5.3%", "1.1 倍", "3.40",
+        "10 次", "12M", "1200 万", "10–20%", "5.3 个百分点", "提升 5.3%",
+        "高出 5.3%", "5.3% higher", "gains of about 5.3%", "1.1 倍", "3.40",
     ],
 )  # fmt: skip
 def test_what_the_paper_states_is_grounded(text):
@@ -71,6 +72,24 @@ def test_a_difference_counts_only_of_numbers_that_stand_near_each_other():
     far = "A scores 81.3%." + " The harbour is dark." * 25 + " B scores 76.0%."
     (gap,) = numbers("5.3 个百分点")
     assert Source(near).has_number(gap) and not Source(far).has_number(gap)
+
+
+@pytest.mark.parametrize(
+    ("text", "change"),
+    [("提升了 5.3%", True), ("相差约 5.3", True), ("by 5.3%", True),
+     ("reduces cost by up to 40%", True), ("40% fewer", True),
+     ("5.3 个百分点", True), ("2.5x", True), ("an improvement of 5.3%", True), ("5.3% 的提升", True),
+     ("准确率为 81.4%", False), ("提升到 81.4%", False), ("an accuracy of 81.4%", False), ("reduced to 40%", False),
+     ("高于基线，达到 81.4%", False), ("81.4% 的准确率", False)],
+)  # fmt: skip
+def test_a_change_is_told_from_a_level(text, change):
+    assert [number.change for number in numbers(text)] == [change]
+
+
+def test_a_level_must_stand_in_the_paper_itself():
+    source = Source("| A | 81.3 | 76.0 | 5.1 |")
+    told = {text: source.has_number(numbers(text)[0]) for text in ("准确率为 5.3%", "提升 5.3%", "准确率为 81.3%")}
+    assert told == {"准确率为 5.3%": False, "提升 5.3%": True, "准确率为 81.3%": True}
 
 
 def test_a_ratio_counts_to_the_digits_that_it_is_written_with():

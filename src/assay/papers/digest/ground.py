@@ -1,7 +1,8 @@
 """Whether a text's numbers and names stand in the paper: read alike on both sides, compared exactly.
 
-A number may also be the difference or the ratio of two numbers that stand within 400 characters of each other,
-to the digits that it is written with (two at least).
+A number that is told as a change (a difference, a factor, a share) may also be the difference or the ratio of two
+numbers that stand within 400 characters of each other, to the digits that it is written with (two at least). A level
+may not: in a table of fifty numbers nearly every percentage is the difference of two of them.
 """
 
 from __future__ import annotations
@@ -47,6 +48,21 @@ _COUNTED = (
 _WORDS: dict[str, float] = {word: value for value, word in enumerate(_COUNTED.split())}
 _WORDS |= {"half": 0.5, "twice": 2, "double": 2, "doubles": 2, "triple": 3, "hundred": 100, "thousand": 1000}
 _WORD = re.compile(rf"\b(?:{'|'.join(_WORDS)})\b", re.IGNORECASE)
+_POINTS = re.compile(r"百分点|points?\b|pp\b")
+_CHANGE_BEFORE = re.compile(
+    r"(?:提升|提高|增加|增长|上升|改善|降低|下降|减少|缩短|节省|领先|落后|超过|超出|优于|[高低多少快慢差仅只占])"
+    r"(?:[出了约近达为用需\s]|幅度){0,4}\Z"
+    r"|(?:\bby|\b(?:gain|improvement|increase|reduction|decrease|drop|saving|margin|gap|difference|rise)s?(?:\s+of)?"
+    r"|\b(?:gain|improv|increas|reduc|decreas|rais|lower|cut|sav|drop)\w*)"
+    r"(?:\s+(?:about|roughly|nearly|approximately|an?|up to|some|only|just))*\s*[+-]?\Z",
+    re.IGNORECASE,
+)
+_CHANGE_AFTER = re.compile(
+    r"\s*的?\s*(?:提升|提高|增幅|增长|增加|降幅|下降|降低|减少|差距|差异|优势|改善)"
+    r"|\s*-?\s*(?:higher|lower|more|less|fewer|faster|slower|better|worse|larger|smaller|gain|improvement|increase"
+    r"|reduction|decrease|drop|rise|margin|gap|difference|savings?|of the)\b",
+    re.IGNORECASE,
+)
 
 _NAME = re.compile(r"(?<![A-Za-z0-9])[A-Za-z][A-Za-z0-9]*(?:[-+./&_'’][A-Za-z0-9]+)*")
 _NOT_NAMES = re.compile(r"https?://\S+|\\[A-Za-z]+")
@@ -69,6 +85,7 @@ class Number:
     start: int
     end: int
     digits: int
+    change: bool = False  # told as a difference, a factor or a share
 
     @property
     def base(self) -> float:
@@ -81,7 +98,9 @@ def numbers(text: str) -> list[Number]:
     blanked = _NUMBERED_ITEM.sub(_blank, _NOT_NAMES.sub(_blank, _plain(text)))
     blanked = _NAME.sub(lambda name: _blank(name) if re.search(r"\d", name[0]) else name[0], blanked)
     found = [number for number in _read(_FIGURE, blanked) if not _NAME_GOES_ON.match(_after(blanked, number.end))]
-    return [replace(number, text=text[number.start : number.end].strip()) for number in _ranged(blanked, found)]
+    return [
+        replace(n, text=text[n.start : n.end].strip(), change=_is_change(n, blanked)) for n in _ranged(blanked, found)
+    ]
 
 
 def names(text: str) -> list[str]:
@@ -106,8 +125,10 @@ class Source:
         self._letters = re.sub(r"[^a-z0-9]+", "", text.lower())
 
     def has_number(self, number: Number) -> bool:
-        """True if the paper states the number, in whatever spelling, or two that it is the difference or ratio of."""
-        return self.states(number) or any(_agrees(number, value) for value in self._derived(number.unit))
+        """True if the paper states the number, in whatever spelling, or, for a change, two that give it."""
+        if self.states(number):
+            return True
+        return number.change and any(_agrees(number, value) for value in self._derived(number.unit))
 
     def has_name(self, name: str) -> bool:
         """True if the letters and digits of the name, or of each of its parts, stand in the paper."""
@@ -223,6 +244,14 @@ def _ranged(text: str, found: list[Number]) -> list[Number]:
         if not here.unit and following.unit and _RANGE.fullmatch(text, here.end, following.start):
             out[i] = replace(here, unit=following.unit)
     return out
+
+
+def _is_change(number: Number, text: str) -> bool:
+    """True for factors, percentage points, and numbers next to a word of change: `by 5 %`, `提升 5%`, `5% fewer`."""
+    if number.unit == "×" or _POINTS.search(text, number.start, number.end):
+        return True
+    before = text[max(0, number.start - 40) : number.start]
+    return bool(_CHANGE_BEFORE.search(before) or _CHANGE_AFTER.match(text, number.end))
 
 
 def _agrees(number: Number, value: float) -> bool:
