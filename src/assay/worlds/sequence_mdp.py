@@ -115,6 +115,13 @@ class SequenceWorld:
             raise ValueError(f"answer: got shape {logits.shape}, wanted {mdp.reference.shape}, a row a prefix")
         return mdp.optimum(beta) - mdp.objective(logits, beta)[0] <= tolerance
 
+    def examples(self, mdp: SequenceMDP, beta: float = 0.1) -> list[tuple[bool, tuple[SequenceMDP, Floats]]]:
+        """The optimal policy, which passes the check, and the reference, which does not."""
+        tilted = np.exp(mdp.log_chances(mdp.reference) + (mdp.rewards - mdp.rewards.max()) / beta)
+        mass = np.zeros_like(mdp.reference)
+        np.add.at(mass, (mdp.prefixes, mdp.strings), np.broadcast_to(tilted[:, None], mdp.prefixes.shape))
+        return [(True, (mdp, np.log(mass))), (False, (mdp, mdp.reference))]  # a letter's chance: its share of the mass
+
 
 def world(letters: int = 4, length: int = 5, right: float = 0.12) -> SequenceWorld:
     """The world of strings of `length` out of `letters` letters, of which the share `right` is right."""

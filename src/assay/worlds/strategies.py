@@ -92,6 +92,12 @@ class StrategiesWorld:
             raise ValueError("answer: got a row that is no distribution, wanted chances that add up to 1")
         return problems.coverage(policy, k) >= coverage
 
+    def examples(self, problems: Strategies) -> list[tuple[bool, tuple[Strategies, Floats]]]:
+        """A policy that passes the check, all valid strategies alike, and one that does not, the common one alone."""
+        everything = problems.valid / problems.valid.sum(axis=1, keepdims=True)
+        common = problems.start / problems.start.sum(axis=1, keepdims=True)
+        return [(True, (problems, everything)), (False, (problems, common))]
+
 
 def world(prompts: int = 32, strategies: int = 12, valid: int = 4, variants: int = 64) -> StrategiesWorld:
     """The world of `prompts` problems with `valid` of `strategies` strategies that work, and `variants` of each."""
