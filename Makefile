@@ -47,6 +47,7 @@ lint: setup
 
 bench: setup
 	$(BIN)/python -m pytest -q -s tests/engine/test_overhead.py
+	$(BIN)/python -m pytest -q -s -m slow tests/engine/test_kill.py -k two_hundred
 
 bench-stats: setup
 	$(BIN)/python benchmarks/stats.py

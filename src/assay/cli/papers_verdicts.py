@@ -62,9 +62,9 @@ class StoreVerdicts:
     @cached_property
     def board(self) -> list[Judged]:
         """Every trial with full units in the store."""
-        from assay.engine.standings import standings
+        from assay.engine.scoreboard import scoreboard
 
-        return standings(self._store)[0]
+        return scoreboard(self._store)[0]
 
     @cached_property
     def _views(self) -> dict[str, VerdictView]:

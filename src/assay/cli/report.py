@@ -30,11 +30,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     from assay.engine import registry
-    from assay.engine.standings import standings
+    from assay.engine.scoreboard import scoreboard
 
     names = [registry.find(name).name for name in arguments.names] or None
     store = open_store(arguments)
-    board, notes = standings(store, names=names)
+    board, notes = scoreboard(store, names=names)
     board = [j for j in board if arguments.field in (None, j.name.split("/")[0])]
     if not board:
         raise UserError("none of these trials has a full run in the store: assay run NAME")

@@ -56,10 +56,10 @@ def live_now(store: Store) -> list[LiveRun]:
 
 def standings_now(store: Store) -> tuple[list[Judged], list[str]]:
     """How the trials stand; while somebody holds the database and there is no snapshot, a note that says so."""
-    from assay.engine.standings import standings
+    from assay.engine.scoreboard import scoreboard
 
     try:
-        return standings(store)
+        return scoreboard(store)
     except StoreLocked as error:
         return [], [str(error)]
 

@@ -58,18 +58,20 @@ def read(entry: Entry) -> Card | None:
     return None
 
 
-def keep(entry: Entry, trial: Trial) -> None:
-    """Write the card of a trial that has been imported."""
+def keep(entry: Entry, trial: Trial) -> Card:
+    """Write the card of a trial that has been imported; hands it out."""
     modules = trial_modules(trial)
     of_trial = sources([entry.module])
     looked_at = dict((sources(modules) | of_trial).values())
-    card = {"trial": _plain(trial), "fingerprint": fingerprint(modules), "sources": looked_at}
+    card = Card(trial, fingerprint(modules))
+    kept = {"trial": _plain(trial), "fingerprint": card.fingerprint, "sources": looked_at}
     path = _path(entry)
     temporary = path.with_suffix(f".{os.getpid()}.tmp")
     with contextlib.suppress(OSError):  # without a card the trial is imported again: slower, not wrong
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(json.dumps(card), "utf-8")
+        temporary.write_text(json.dumps(kept), "utf-8")
         temporary.replace(path)
+    return card
 
 
 def described(trial: Trial) -> Iterator[tuple[str, str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
@@ -75,8 +76,10 @@ class StatusFile:
     def _write(self) -> None:
         self._written = time.monotonic()
         temporary = self._path.with_suffix(".tmp")
-        temporary.write_text(json.dumps({**self._head, "updated": time.time(), **_shown(self._tally)}), "utf-8")
-        temporary.replace(self._path)
+        text = json.dumps({**self._head, "updated": time.time(), **_shown(self._tally)})
+        with contextlib.suppress(OSError):  # a full disk: the journal says so; this file only shows how far it is
+            temporary.write_text(text, "utf-8")
+            temporary.replace(self._path)
 
 
 @dataclass(frozen=True)

@@ -87,6 +87,8 @@ def run_trials(
     session_of_run = open_session(options.store, options.command, _recorded(options))
     with backend(options.on), session_of_run as session, interrupt.watch(raising=inline) as stop:
         told = Together(progress or Silent(), session.status)
+        for note in session.notes:
+            told.note(note)
         for name, trial in named:
             results.append(_run_one(name, trial, options, session, told, stop))
             if stop.asked:

@@ -1,8 +1,9 @@
 """How every tried trial stands, from the store: verdicts, their Holm correction, and what a page shows of them.
 
-A stored verdict is read where it was computed from the same units by the same rule; else it is computed anew. A trial
-that was last run with `--sequential` keeps to that rule and to the seeds at which it stops.
-Quick runs, runs in which an outside model took the built-in one's place, and A/A runs never count.
+A trial is read from its card, and imported only where that is out of date (see `cards`). A stored verdict is read
+where it was computed from the same units by the same rule; else it is computed anew. A trial that was last run with
+`--sequential` keeps to that rule and to the seeds at which it stops. Quick runs, runs in which an outside model took
+the built-in one's place, and A/A runs never count.
 """
 
 from __future__ import annotations
@@ -11,13 +12,12 @@ import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from assay.engine import registry
+from assay.engine import cards, registry
 from assay.engine.aa import is_aa
 from assay.engine.pairing import one_version
 from assay.engine.session import data_sha, remembering
 from assay.engine.store import Store, StoredVerdict
 from assay.engine.trial import MIN_SEEDS, Contrast, Trial, UnitResult, Verdict
-from assay.engine.units import trial_fingerprint
 from assay.errors import UserError
 
 
@@ -59,11 +59,11 @@ def scoreboard(
     for name, units in by_trial(store.units(trials=names, latest=True)).items():
         try:
             entry = registry.find(name)
-            trial = registry.load(entry)
+            card = cards.read(entry) or cards.keep(entry, registry.load(entry))
         except (UserError, ImportError) as error:
             notes.append(f"{name}: {error}")
             continue
-        now = trial_fingerprint(trial)
+        trial, now = card.trial, card.fingerprint
         arms = [unit for unit in units if unit.arm in trial.arms]
         kept, judged = _verdict(trial, one_version(trial, arms, now)[0], now, stored.get(name), plan)
         found.append(Judged(name, entry.title, trial, tuple(kept), judged))

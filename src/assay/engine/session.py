@@ -43,6 +43,7 @@ class Session:
         self.status: Progress = Silent()
         self.failure = ""  # why results can no longer be kept; '' while they can
         self.complete = False  # set once every trial of the run has been finished
+        self.notes: tuple[str, ...] = ()  # what was found amiss when the store was opened
 
     def record(self, result: UnitResult) -> bool:
         """Put the result away; False where that is no longer possible and the run should stop."""
@@ -191,6 +192,7 @@ def open_session(path: Path | None, command: str, options: Mapping[str, object])
     store.prepare()
     store.replay()
     session = StoredSession(store, command, options)
+    session.notes = tuple(store.notes)
     try:
         yield session
     finally:

@@ -111,16 +111,38 @@ class Store:
     @contextlib.contextmanager
     def writing(self) -> Iterator[duckdb.DuckDBPyConnection]:
         """The database, alone and in one transaction that is committed at the end. Raises as `flush` does."""
-        with self.alone(), self.connect(read_only=False) as connection:
-            try:
+        with self.alone(), self._disk():
+            if not self.path.exists():
+                self._create()
+            with self.connect(read_only=False) as connection:
                 connection.execute("BEGIN")
                 yield connection
                 connection.execute("COMMIT")
                 wal = self.path.with_name(self.path.name + ".wal")
                 if wal.exists() and wal.stat().st_size > CHECKPOINT_BYTES:
                     connection.execute("CHECKPOINT")
-            except _duckdb().IOException as error:
-                raise EnvironmentFailed(f"store {self.path}: {_first_line(error)}; go on with --store OTHER") from error
+
+    def _create(self) -> None:
+        """Make the database under another name first: a kill or a full disk must not leave half a file for good."""
+        fresh = self.path.with_name(self.path.name + ".new")
+        try:
+            for old in (fresh, fresh.with_name(fresh.name + ".wal")):
+                old.unlink(missing_ok=True)
+            with contextlib.closing(_duckdb().connect(str(fresh))) as connection:
+                self._migrate(connection, read_only=False)
+                connection.execute("CHECKPOINT")  # closing would try the same and keep a failure to itself
+            fresh.replace(self.path)
+        finally:
+            fresh.unlink(missing_ok=True)
+
+    @contextlib.contextmanager
+    def _disk(self) -> Iterator[None]:
+        """EnvironmentFailed where the disk is full or broken, whichever step of DuckDB it was that noticed."""
+        duckdb = _duckdb()
+        try:
+            yield
+        except (duckdb.IOException, duckdb.TransactionException, duckdb.FatalException) as error:
+            raise EnvironmentFailed(f"store {self.path}: {_first_line(error)}; go on with --store OTHER") from error
 
     @contextlib.contextmanager
     def alone(self) -> Iterator[None]:
@@ -131,7 +153,7 @@ class Store:
 
     def snapshot(self) -> None:
         """Write every table to a Parquet file for readers that find the database busy."""
-        with self._locked(fcntl.LOCK_SH, READ_WAIT_S), self.connect(read_only=True) as connection:
+        with self._locked(fcntl.LOCK_SH, READ_WAIT_S), self._disk(), self.connect(read_only=True) as connection:
             for table in rows.TABLES:
                 target = self.snapshot_of(table)
                 temporary = target.with_suffix(f".{os.getpid()}.tmp")

@@ -1,4 +1,4 @@
-"""Standings say what the scoreboard says, and import no trial whose card is good."""
+"""Cards tell a reader what a trial is; the scoreboard imports none whose card is good."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ import sample_trials as s
 from assay.engine import cards, registry, rows, run
 from assay.engine.registry import Entry
 from assay.engine.scoreboard import scoreboard
-from assay.engine.standings import standings
 from assay.engine.store import Store
 from assay.engine.trial import Bar, Bars, Mirror
 from assay.engine.units import trial_fingerprint
@@ -69,21 +68,18 @@ def test_a_damaged_card_is_no_card(own_cache: Path) -> None:
         assert cards.read(ENTRY) is None
 
 
-def test_standings_by_card_are_the_scoreboards(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    first, notes = standings(store)  # no card yet: by way of the scoreboard
+def test_the_scoreboard_by_card_is_that_of_the_imported_trial(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, notes = scoreboard(store)  # no card yet: the trial is imported
     monkeypatch.setattr(registry, "load", lambda entry: pytest.fail("imported a trial"))
-    again, notes_again = standings(store)
-    monkeypatch.undo()
-    truth, _ = scoreboard(store)
+    again, notes_again = scoreboard(store)
     assert notes == notes_again == []
-    assert [(j.name, j.verdict, j.units) for j in first] == [(j.name, j.verdict, j.units) for j in truth]
-    assert [(j.name, j.verdict, j.units) for j in again] == [(j.name, j.verdict, j.units) for j in truth]
+    assert [(j.name, j.verdict, j.units) for j in again] == [(j.name, j.verdict, j.units) for j in first]
 
 
 def test_units_that_came_since_the_verdict_are_judged_without_importing(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    standings(store)
+    scoreboard(store)
     unit = store.units()[0]
     more = [
         replace(u, unit_key=u.unit_key[::-1], seed=u.seed + 8, world_digest=f"{u.seed}")
@@ -91,7 +87,7 @@ def test_units_that_came_since_the_verdict_are_judged_without_importing(
     ]
     store.add({"table": "units", "row": rows.unit_row(u)} for u in more)
     monkeypatch.setattr(registry, "load", lambda entry: pytest.fail("imported a trial"))
-    (judged,), _ = standings(store)
+    (judged,), _ = scoreboard(store)
     assert unit.trial == judged.name
     assert judged.verdict.n == 16
 
@@ -99,7 +95,7 @@ def test_units_that_came_since_the_verdict_are_judged_without_importing(
 def test_a_trial_that_is_gone_is_a_note(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     unit = replace(store.units()[0], trial="lab/gone", unit_key="0" * 64)
     store.add([{"table": "units", "row": rows.unit_row(unit)}])
-    board, notes = standings(store)
+    board, notes = scoreboard(store)
     assert [j.name for j in board] == [ENTRY.name]
     assert notes[0].startswith("lab/gone: unknown trial")
 
