@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 from assay.engine import registry, rows
+from assay.engine.aa import is_aa
 from assay.engine.store import Store, quoted
 from assay.engine.trial import Status
 from assay.errors import UserError
@@ -131,7 +132,7 @@ def check(store: Store) -> list[str]:
     found += [f"{path.name}: a damaged journal, kept aside" for path in sorted(store.journals.glob("*.corrupt"))]
     units = store.units()
     known = {entry.name for entry in registry.list_trials()}
-    for name in sorted({u.trial for u in units} - known):
+    for name in sorted({u.trial for u in units if not is_aa(u.trial)} - known):
         found.append(f"{name}: {sum(u.trial == name for u in units)} units of a trial that is not installed")
     if odd := [u.unit_key for u in units if not _KEY.fullmatch(u.unit_key)]:
         found.append(f"{len(odd)} units whose key is no sha256: {odd[0]!r}")
