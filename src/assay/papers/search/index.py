@@ -18,7 +18,7 @@ from assay.papers.search.document import WEIGHTS, Document
 from assay.papers.search.query import Query
 from assay.papers.search.text import Snippet, snippet, spaced
 
-VERSION = 1
+VERSION = 2
 _COLUMNS = tuple(WEIGHTS)
 _FACTS = ("field", "dates", "lang", "origin", "has", "upvotes")
 _TOKENIZER = "unicode61 remove_diacritics 2"

@@ -2,7 +2,8 @@
 
 Every CJK, kana and hangul character stands alone between blanks. The tokenizer of SQLite takes a whole Chinese run
 for one word, its trigram tokenizer finds no word of two characters, and a dictionary misses new terms; single
-characters asked for as a phrase find exactly what a substring search would.
+characters asked for as a phrase find what a substring search would. Punctuation and blanks between two of them are a
+word of their own, so that no phrase reaches from one sentence into the next; marks of Markdown are not.
 """
 
 from __future__ import annotations
@@ -14,6 +15,9 @@ from dataclasses import dataclass
 
 _CJK = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003134f"
 _CHARACTER = re.compile(f"[{_CJK}]")
+_GAP = re.compile(rf"(?<=[{_CJK}])\W+(?=[{_CJK}])")
+_MARKUP = frozenset("*`")
+_BREAK = "\ue000"  # a character of private use counts as a word
 _CJK_RUN = re.compile(f"[{_CJK}]+")
 _RUN = re.compile(f"[{_CJK}]+|[^{_CJK}]+")
 _BEFORE, _AFTER = 50, 130  # characters of a snippet around its first hit
@@ -36,7 +40,8 @@ class Snippet:
 
 
 def spaced(text: str) -> str:
-    """The text with a blank on both sides of every CJK, kana and hangul character."""
+    """The text with a blank on both sides of every CJK, kana and hangul character, and of every gap between two."""
+    text = _GAP.sub(lambda gap: gap[0] if _MARKUP.issuperset(gap[0]) else f" {_BREAK} ", text)
     return _CJK_RUN.sub(lambda run: f" {' '.join(run[0])} ", text)
 
 
@@ -82,7 +87,7 @@ def _pattern(term: str) -> str:
     if not words:
         return ""
     lead = "" if is_cjk(folded) else r"(?<![^\W_])"
-    return lead + r"[\W_]*".join(words)
+    return lead + ("[*`]*" if runs(term) == [term] and is_cjk(folded) else r"[\W_]*").join(words)
 
 
 def _cut(text: str, spans: list[tuple[int, int]]) -> Snippet:
@@ -102,8 +107,11 @@ def _cut(text: str, spans: list[tuple[int, int]]) -> Snippet:
     return Snippet(lead + flat + tail, tuple((a + shift, b + shift) for a, b in inside))
 
 
-def _folded(text: str) -> tuple[str, list[int]]:
+def _folded(text: str) -> tuple[str, Sequence[int]]:
     """Small letters without accents, and for each of them the position it came from."""
+    lower = text.lower()
+    if len(lower) == len(text) and unicodedata.is_normalized("NFD", lower):  # nothing to take off: most texts
+        return lower, range(len(text))
     folded: list[str] = []
     origin: list[int] = []
     for index, character in enumerate(text):
