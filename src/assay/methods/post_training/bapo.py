@@ -11,7 +11,8 @@ Details that matter
   right is lower than that pay. What the whole group's failure adds is that refusals are not paid on questions that
   the policy can do; where it can see for itself which those are, that adds little.
 - `PlateauDetector` counts evaluations below the best and never forgets them, as the authors' code does; patience is
-  used up by noise alone in a long run.
+  used up by noise alone in a long run, and not used up at all in a short one. Until then refusals stay about as rare
+  as `idk_rate` and nothing is resampled: choose patience and the number of evaluations by the length of the run.
 - Rows without an answer that can be read score -1, are never paid, and together count as one more distinct answer.
 - `stage_level=False` pays every failing group from the start, also on the plateau: the test of agreement is part of
   the stages.
@@ -249,7 +250,8 @@ class BAPOReward:
 
     The data set's column "answer" holds the gold answer. A column "stage" (as the rollout function of
     `assay.integrations.trl_rollouts` writes it) overrides the detector's stage; without it evaluations are paid
-    like training. Rows of one prompt are a group, and must lie in one process's batch.
+    like training. Rows of one prompt are a group, and must lie in one call: in one process's batch with TRL, and
+    with the batch reward manager in verl, whose other managers score row by row.
     """
 
     __name__ = "bapo"  # TRL logs a reward under its name
