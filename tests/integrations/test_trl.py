@@ -261,3 +261,21 @@ def test_a_loss_that_reads_the_reference_asks_for_one(tmp_path):
             advantage=GroupNormalised(),
             loss=WithReference(),
         )
+
+
+@pytest.mark.parametrize(
+    ("batch", "rows", "words"), [(10, 4, "batch: got 10"), (16, 3, "rows: got 3, wanted at least")]
+)
+def test_a_run_that_could_train_no_step_is_refused(batch, rows, words):
+    with pytest.raises(ValueError, match=words):
+        run_grpo(
+            tiny_llama(hidden=16, layers=1, heads=2, mlp=32),
+            build(),
+            [{"prompt": "a"}] * rows,
+            digits,
+            advantage=GroupNormalised(),
+            steps=1,
+            seed=0,
+            rollouts=4,
+            batch=batch,
+        )

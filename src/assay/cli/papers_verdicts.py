@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from assay.cli.provenance import machine_words, version_words
 from assay.cli.stores import open_store
 from assay.papers.catalogue.record import Paper
 from assay.papers.verdicts import Interval, VerdictChange, VerdictView
@@ -70,8 +70,8 @@ class StoreVerdicts:
     def _views(self) -> dict[str, VerdictView]:
         if not self.board:
             return {}
-        machines = {row["machine_id"]: _machine(row) for row in self._store.rows("machines")}
-        versions = {row["env_id"]: _versions(row) for row in self._store.rows("envs")}
+        machines = {row["machine_id"]: machine_words(row) for row in self._store.rows("machines")}
+        versions = {row["env_id"]: version_words(row) for row in self._store.rows("envs")}
         return {judged.name: _view(judged, machines, versions) for judged in self.board}
 
 
@@ -110,18 +110,6 @@ def _pictures(judged: Judged) -> tuple[str, ...]:
         return ()
     left = pairs(values, arms, seeds, lambda seed: is_worse(trial, values, seed), trial.metric.name)
     return left, effects(estimates(trial, values, seeds), trial.method)
-
-
-def _machine(row: Mapping[str, Any]) -> str:
-    gpu = f", {row['gpu']}" if row["gpu"] else ""
-    return f"{row['cpu']}, {row['cores']} cores, {row['ram_mb'] / 1024:.0f} GB{gpu}"
-
-
-def _versions(row: Mapping[str, Any]) -> str:
-    packages = row["packages"]
-    found = json.loads(packages) if isinstance(packages, str) else packages
-    shown = [f"{name} {found[name]}" for name in ("python", "numpy", "torch", "transformers") if name in found]
-    return ", ".join([f"assay {row['assay_version']}", *shown])
 
 
 def _moment(computed: float | datetime) -> datetime:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from assay.cli.files import replacing
+from assay.cli.provenance import machine_words, version_words
 from assay.cli.stores import add_store, open_store
 from assay.cli.words import mirror_line
 from assay.errors import UserError
@@ -52,12 +52,12 @@ def page_of(board: Sequence[Judged], store: Store, notes: Sequence[str] = ()) ->
     """The page of these trials, with the machines and the versions that their figures were measured with."""
     from assay.engine.page import report
 
-    machines = {row["machine_id"]: row for row in store.rows("machines")}
-    versions = {row["env_id"]: _versions(row["packages"], row["assay_version"]) for row in store.rows("envs")}
+    machines = {row["machine_id"]: machine_words(row) for row in store.rows("machines")}
+    versions = {row["env_id"]: version_words(row) for row in store.rows("envs")}
     return report([_section(judged, machines, versions) for judged in board], notes)
 
 
-def _section(judged: Judged, machines: Mapping[str, Mapping[str, Any]], versions: Mapping[str, str]) -> Section:
+def _section(judged: Judged, machines: Mapping[str, str], versions: Mapping[str, str]) -> Section:
     from assay.engine.cards import described
     from assay.engine.section import Section
 
@@ -69,7 +69,7 @@ def _section(judged: Judged, machines: Mapping[str, Mapping[str, Any]], versions
         verdict=judged.verdict,
         values=judged.values(),
         seconds=judged.seconds(),
-        machine=_machine(machines.get(last.machine_id)),
+        machine=machines.get(last.machine_id, "an unknown machine"),
         versions=versions.get(last.env_id, "unknown versions"),
         command=f"assay run {judged.name}",
         arms=dict(described(judged.trial)),
@@ -92,16 +92,3 @@ def _mirrors(judged: Judged) -> Sequence[Mirrored]:
 def _reason(unit: UnitResult) -> str:
     last = (unit.error.strip().splitlines() or [""])[-1]
     return f"{unit.arm}, seed {unit.seed}: {unit.status}" + (f": {last[:200]}" if last else "")
-
-
-def _machine(row: Mapping[str, Any] | None) -> str:
-    if row is None:
-        return "an unknown machine"
-    gpu = f", {row['gpu']}" if row["gpu"] else ""
-    return f"{row['cpu']}, {row['cores']} cores, {row['ram_mb'] // 1024} GB{gpu}, {row['os']}"
-
-
-def _versions(packages: Any, assay_version: str) -> str:
-    found = json.loads(packages) if isinstance(packages, str) else packages
-    shown = {k: v for k, v in found.items() if k in ("python", "numpy", "torch", "transformers")}
-    return ", ".join([f"assay {assay_version}", *(f"{name} {version}" for name, version in sorted(shown.items()))])

@@ -260,6 +260,8 @@ def run_grpo(
     """
     if batch % rollouts:
         raise ValueError(f"batch: got {batch}, wanted a multiple of rollouts={rollouts}")
+    if len(rows) < batch // rollouts:  # TRL drops a batch that it cannot fill, and would train no step at all
+        raise ValueError(f"rows: got {len(rows)}, wanted at least the {batch // rollouts} prompts of one batch")
     transformers_logging.set_verbosity_error()
     with tempfile.TemporaryDirectory() as folder:
         args = GRPOConfig(

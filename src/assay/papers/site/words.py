@@ -99,7 +99,10 @@ EN = Words(
         "papers": "Papers", "claims": "Claims", "all_days": "All days", "day": "Day", "field": "Field",
         "leading_fields": "Leading fields", "comma": ", ", "by_field": "By field", "tried_last": "Tried last",
         "all_verdicts": "All verdicts", "day_title": "Papers of {day}", "source_list": "the day's list",
-        "has_report": "with report", "code": "Code", "its_claims": "What it claims", "before": "before",
+        "has_report": "with report", "code": "Code", "its_claims": "What it claims",
+        "badge_key": "A verdict beside a claim says how its idea fared in the trial below: "
+        "in a small world, on this machine. It is no verdict on the paper's own figure.",
+        "before": "before",
         "yourself": "Try it yourself:", "searched": "This page looks "
         "through titles, claims, contributions and the names of innovations; assay papers search reads every section.",
         "against": "against", "tried_here": "Tried here", "interval_key": "Bars are 95 % intervals of the paired "
@@ -107,8 +110,11 @@ EN = Words(
         "papers_figure": "The paper's figure", "seeds": "Paired seeds", "measured": "Measured", "machine": "Machine",
         "versions": "Versions", "repeat": "Repeat", "flags": "Flags",
         "not_tried": "No claim of this paper has a verdict here yet.", "from_report": "From the daily report",
-        "same_day": "Papers of the same day", "claims_lead": "{count} claims, each in one sentence. A verdict stands "
-        "where a trial has put the claim to the test.", "filter": "Filter the claims", "every_field": "Every field",
+        "same_day": "Papers of the same day",
+        "claims_lead": "{count} claims, each in one sentence. Where a trial has tried "
+        "a claim, its verdict says how the idea fared here, in a small world: "
+        "it is no verdict on the paper's own figure.",
+        "filter": "Filter the claims", "every_field": "Every field",
         "kind": "Kind", "every_kind": "Every kind", "verdict": "Verdict", "every_verdict": "Every verdict",
         "claim": "Claim", "figure": "Figure", "shown": "# shown", "verdicts": "Verdicts",
         "verdicts_lead": "Every trial that has a full run, by how it came out.",
@@ -163,13 +169,19 @@ ZH = Words(
         "papers": "论文", "claims": "论断", "all_days": "全部日期", "day": "日期", "field": "领域",
         "leading_fields": "主要领域", "comma": "、", "by_field": "按领域", "tried_last": "最近检验",
         "all_verdicts": "全部结论", "day_title": "{day}的论文", "source_list": "当日列表",
-        "has_report": "含报告", "code": "代码", "its_claims": "论文的论断", "before": "原为", "yourself": "亲自试试：",
+        "has_report": "含报告", "code": "代码", "its_claims": "论文的论断",
+        "badge_key": "论断旁的结论说明其想法在下方检验中的表现："
+        "小型任务、本机运行；并非对论文原数字的结论。",
+        "before": "原为", "yourself": "亲自试试：",
         "searched": "此页检索标题、论断、贡献与创新点名称；assay papers search 检索全部章节。",
         "against": "对比", "tried_here": "在此检验",
         "interval_key": "横条是成对差值的 95 % 区间，各有其刻度；虚线为零，其右侧表示所述已达到。",
         "papers_figure": "论文中的数字", "seeds": "成对种子", "measured": "测于", "machine": "机器", "versions": "版本",
         "repeat": "重复", "flags": "备注", "not_tried": "这篇论文的论断在此尚无结论。", "from_report": "每日报告",
-        "same_day": "同日论文", "claims_lead": "共 {count} 条论断，各一句话。经检验者附有结论。", "filter": "筛选论断",
+        "same_day": "同日论文",
+        "claims_lead": "共 {count} 条论断，各一句话。"
+        "经检验者附有结论：其想法在此小型任务中的表现，并非对论文原数字的结论。",
+        "filter": "筛选论断",
         "every_field": "所有领域", "kind": "类别", "every_kind": "所有类别", "verdict": "结论",
         "every_verdict": "所有结论",
         "claim": "论断", "figure": "数字", "shown": "显示 # 条", "verdicts": "结论",
