@@ -1,4 +1,4 @@
-"""What Inspect finds through the entry point: the provider of the built-in models, tasks, solvers."""
+"""What Inspect finds through the entry point: the provider of the built-in models, tasks, solvers, scorers."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from inspect_ai._util.registry import registry_add, registry_info
 from inspect_ai.model import ModelAPI, modelapi
 
 from assay.integrations.inspect.evaluation import astroreason, plan_with_tools
+from assay.integrations.inspect.post_training import rubric_scorer
 from assay.integrations.inspect.test_time import glimprouter
 from assay.integrations.inspect.text_tasks import text
 
@@ -29,5 +30,5 @@ def _name_by_package(thing: Callable[..., Any]) -> None:
         registry_add(thing, info.model_copy(update={"name": f"assay/{info.name}"}))
 
 
-for _thing in (astroreason, glimprouter, plan_with_tools, text):
+for _thing in (astroreason, glimprouter, plan_with_tools, rubric_scorer, text):
     _name_by_package(_thing)

@@ -1,0 +1,57 @@
+"""Post-training rewards as Inspect scorers: real evaluations with a scripted grader."""
+
+import json
+
+import pytest
+
+pytest.importorskip("inspect_ai")
+
+from inspect_ai import Task
+from inspect_ai import eval as run_eval
+from inspect_ai.dataset import Sample
+from inspect_ai.model import ModelOutput, ModelUsage, get_model
+
+from assay.integrations.inspect.post_training import rubric_scorer
+
+RUBRIC = [{"criterion": "names Rome", "points": 3}, {"criterion": "is short", "points": 1}]
+
+
+def model(*texts):
+    outputs = [ModelOutput.from_content("mockllm/model", text) for text in texts]
+    for output in outputs:
+        output.usage = ModelUsage(input_tokens=1, output_tokens=1, total_tokens=2)
+    return get_model("mockllm/model", custom_outputs=outputs, memoize=False)
+
+
+def grades(*met):
+    return json.dumps({"grades": [{"explanation": "seen", "met": one} for one in met]})
+
+
+def run(tmp_path, task, grader):
+    (log,) = run_eval(task, model=model("Rome"), model_roles={"grader": grader}, log_dir=str(tmp_path), display="none")
+    return log
+
+
+def test_a_reply_is_graded_by_the_rubric_of_its_sample(tmp_path):
+    file = tmp_path / "final.jsonl"
+    file.write_text(json.dumps({"id": "x", "prompt": "Capital?", "rubrics": RUBRIC}) + "\n")
+    task = Task(dataset=[Sample("Capital?", id="a")], scorer=rubric_scorer(str(file)))
+    log = run(tmp_path, task, model(grades(True, False)))
+    assert log.status == "success", log.error
+    (score,) = log.samples[0].scores.values()
+    assert score.value == 0.75
+    assert [one["met"] for one in score.metadata["grades"]] == [True, False]
+
+
+def test_a_grader_out_of_form_leaves_the_reply_unscored(tmp_path):
+    sample = Sample("Capital?", metadata={"rubrics": RUBRIC})
+    log = run(tmp_path, Task(dataset=[sample], scorer=rubric_scorer()), model(*["hm"] * 5))
+    (score,) = log.samples[0].scores.values()
+    assert score.value != score.value
+    assert "no JSON object" in score.explanation
+
+
+def test_a_sample_without_a_rubric_is_an_error(tmp_path):
+    log = run(tmp_path, Task(dataset=[Sample("Capital?")], scorer=rubric_scorer()), model("-"))
+    assert log.status == "error"
+    assert "no rubric" in str(log.error)
