@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from assay.models.finetune import as_prompt, finetune, replies
+from assay.models.finetune import as_prompt, finetune, finetune_rows, replies
 from assay.models.local_sampler import prompt_ids
 from assay.models.nano import tiny_llama
 from assay.models.tokenizer import build
@@ -44,3 +44,17 @@ def test_wrong_arguments_are_named():
         finetune(small(), [], steps=1, seed=0)
     with pytest.raises(ValueError, match="steps, batch: got 0"):
         finetune(small(), PAIRS, steps=0, seed=0)
+
+
+def test_rows_are_trained_by_a_loss_of_ones_own():
+    rows, seen = [pair_row(prompt, reply) for prompt, reply in PAIRS], []
+
+    def halved(logits, ids):
+        seen.append(ids)
+        return torch.nn.functional.cross_entropy(logits, ids) / 2
+
+    usual = finetune(small(), PAIRS, steps=1, batch=10, seed=0)
+    assert finetune_rows(small(), rows, steps=1, batch=10, seed=0, loss=halved) == pytest.approx([usual[0] / 2])
+    assert sorted(seen[0].tolist()) == sorted(i for row in rows for i, asked in zip(row.ids, row.asked) if asked)
+    with pytest.raises(ValueError, match="rows: got none"):
+        finetune_rows(small(), [], steps=1, seed=0)

@@ -10,15 +10,17 @@ Trials use it for the start that all arms of a seed share; `as_prompt` is what T
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import torch
+import torch.nn.functional as F
+from torch import Tensor
 
 from assay.models.decoding import Request, decode
 from assay.models.local_sampler import BATCH_ROWS, prompt_ids
-from assay.models.train_data import pair_row
-from assay.models.train_forward import reply_loss
+from assay.models.train_data import Row, pair_row
+from assay.models.train_forward import reply_logits
 
 if TYPE_CHECKING:
     from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
@@ -48,9 +50,27 @@ def finetune(
     """
     if not pairs:
         raise ValueError("pairs: got none, wanted at least one (prompt, reply)")
+    rows = [pair_row(prompt, reply) for prompt, reply in pairs]
+    return finetune_rows(model, rows, steps=steps, seed=seed, batch=batch, learning_rate=learning_rate, clip=clip)
+
+
+def finetune_rows(
+    model: LlamaForCausalLM,
+    rows: Sequence[Row],
+    *,
+    steps: int,
+    seed: int,
+    batch: int = 64,
+    learning_rate: float = 1e-3,
+    clip: float = 1.0,
+    loss: Callable[[Tensor, Tensor], Tensor] = F.cross_entropy,
+) -> list[float]:
+    """`finetune` on rows of token ids, by any `loss` of the asked tokens' logits (A, V) and ids (A,)."""
+    if not rows:
+        raise ValueError("rows: got none, wanted at least one")
     if steps < 1 or batch < 1:
         raise ValueError(f"steps, batch: got {steps}, {batch}, wanted at least 1 each")
-    rows, order, losses = [pair_row(prompt, reply) for prompt, reply in pairs], list[int](), list[float]()
+    order, losses = list[int](), list[float]()
     rng = random.Random(seed)
     optimiser = torch.optim.AdamW(model.parameters(), lr=learning_rate, weight_decay=0.01)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
@@ -59,13 +79,13 @@ def finetune(
     for _ in range(steps):
         while len(order) < batch:
             order += rng.sample(range(len(rows)), len(rows))
-        loss = reply_loss(model, [rows[order.pop()] for _ in range(batch)])
-        loss.backward()  # type: ignore[no-untyped-call]
+        value = loss(*reply_logits(model, [rows[order.pop()] for _ in range(batch)]))
+        value.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(model.parameters(), clip)
         optimiser.step()
         schedule.step()
         optimiser.zero_grad()
-        losses.append(loss.item())
+        losses.append(value.item())
     return losses
 
 

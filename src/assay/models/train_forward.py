@@ -22,14 +22,18 @@ if TYPE_CHECKING:
 
 def reply_loss(model: LlamaForCausalLM, rows: Sequence[Row]) -> Tensor:
     """Mean cross-entropy in nats over the asked tokens of all rows."""
+    return F.cross_entropy(*reply_logits(model, rows))
+
+
+def reply_logits(model: LlamaForCausalLM, rows: Sequence[Row]) -> tuple[Tensor, Tensor]:
+    """Logits (A, V) and ids (A,) of the asked tokens of all rows, one row after another."""
     lengths = [len(row.ids) for row in rows]
     longest = max(lengths)
     ids = torch.tensor([i for row in rows for i in row.ids])
     slots = torch.tensor([r * longest + p for r, n in enumerate(lengths) for p in range(n)])
     hidden = hidden_states(model, ids, slots, len(rows), longest)
     asked = torch.tensor([a for row in rows for a in row.asked]).nonzero().squeeze(1)
-    logits = F.linear(hidden[asked - 1], model.lm_head.weight)  # a token is predicted from the one before it
-    return F.cross_entropy(logits, ids[asked])
+    return F.linear(hidden[asked - 1], model.lm_head.weight), ids[asked]  # predicted from the token before it
 
 
 def hidden_states(model: LlamaForCausalLM, ids: Tensor, slots: Tensor, rows: int, longest: int) -> Tensor:
