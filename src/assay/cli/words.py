@@ -28,8 +28,11 @@ def verdict_lines(name: str, trial: Trial, verdict: Verdict, *, quick: bool = Fa
         lines.append(f"  rule     {verdict.rule}: {RULES[verdict.rule]}")
     lines += [f"  mirror   {mirror_line(m)}" for m in verdict.mirrors]
     if verdict.seeds_needed:
+        from assay.engine.power import MOST_SEEDS
+
         needed = verdict.seeds_needed
-        lines.append(f"  seeds    ≈ {needed.value} seeds ({needed.low}–{needed.high}) would settle it")
+        about = f"≈ {needed.value} seeds ({needed.low}–{needed.high})"
+        lines.append(f"  seeds    {about if needed.value < MOST_SEEDS else f'more than {MOST_SEEDS}'} would settle it")
     if verdict.flags:
         lines.append(f"  flags    {'; '.join(verdict.flags)}")
     if trial.tags:

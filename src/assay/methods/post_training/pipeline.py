@@ -99,7 +99,7 @@ class GroupNormalised:
 
     def __call__(self, batch: RolloutBatch) -> Tensor:
         batch.require(*sorted(self.needs), needed_by="GroupNormalised")
-        cell = _joint_ids([getattr(batch, name) for name in self.by])
+        cell = joint_ids([getattr(batch, name) for name in self.by])
         if self.unit == "row":
             return self._normalised(batch.rewards, cell)
         episode, rewards, cell = _by_trajectory(batch, cell)
@@ -151,7 +151,7 @@ def _checked(advantages: Tensor, batch: RolloutBatch, member: object) -> Tensor:
     return advantages
 
 
-def _joint_ids(columns: list[Tensor]) -> Tensor:
+def joint_ids(columns: list[Tensor]) -> Tensor:
     """One id per distinct combination of the columns' values, (B,)."""
     if len(columns) == 1:
         return columns[0]

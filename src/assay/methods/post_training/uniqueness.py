@@ -31,7 +31,9 @@ from torch import Tensor
 
 from assay.methods.concurrency import gather, run_sync
 from assay.methods.parsing import ReplyError, ask_json
+from assay.methods.policy_gradient import group_means
 from assay.methods.post_training.batch import RolloutBatch
+from assay.methods.post_training.pipeline import joint_ids
 from assay.methods.protocols import Complete, Embed
 
 Partition = list[list[int]]  # which rollouts belong together, by their place: disjoint, and together all of them
@@ -55,16 +57,15 @@ class Uniqueness:
         """Advantages (B,) or (B, T) to weighted ones of the same shape."""
         batch.require("cluster", needed_by="Uniqueness")
         assert batch.cluster is not None
-        weights = torch.zeros(len(batch), dtype=advantages.dtype, device=advantages.device)
-        for rows in batch.groups():
-            weights[rows] = uniqueness_weights(batch.cluster[rows], self.alpha).to(weights)
-            if self.normalise:
-                weights[rows] /= weights[rows].mean()
+        weights = uniqueness_weights(joint_ids([batch.group, batch.cluster]), self.alpha)
+        if self.normalise:
+            weights = weights / group_means(weights, batch.group)
+        weights = weights.to(advantages)
         return advantages * (weights if advantages.dim() == 1 else weights.unsqueeze(1))
 
 
 def uniqueness_weights(cluster: Tensor, alpha: float = 1.0) -> Tensor:
-    """w = f^-alpha of the rollouts of one group, (G,) in [G^-alpha, 1], from their cluster ids (G,).
+    """w = f^-alpha of rollouts, (B,) in (0, 1], with f the number of those that share a rollout's id, (B,).
 
     >>> uniqueness_weights(torch.tensor([0, 0, 1, 0, 0])).tolist()
     [0.25, 0.25, 1.0, 0.25, 0.25]
