@@ -134,6 +134,7 @@ def test_a_spike_is_five_times_the_median_of_the_last_twenty():
     assert spikes(norms) == 1 / 4
 
 
+@pytest.mark.slow
 def test_training_raises_the_reward_and_repeats_itself(desk):
     runs = []
     for updates in (20, 3):

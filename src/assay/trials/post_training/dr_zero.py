@@ -10,7 +10,9 @@ Batch   256 proposals, each from a document of its own: a hop count (4 : 3 : 2 :
 Metric  Pearson correlation of a batch's advantages with E[r | proposal] - E[r | document, hops], mean over the batches:
         what a baseline from very many questions of the same document would give, free of the attempts' luck.
 Arms    baseline: one baseline for the batch. method: `HRPO`, one a hop count. placebo: `HRPO` whose hop counts change
-        places. Shown: nested, GRPO over 4 questions a document, for four times the attempts; code, the released form.
+        places. Shown: nested, GRPO over 4 questions a document, for four times the attempts; centred, `HRPO` that
+        divides by no deviation; code, the released form; oracle, the rewards less E[r | document, hops] itself: what is
+        left between it and 1 is the luck of the attempts.
 
 Beside the verdict: `hop_share`, the share of the reward's variance that lies between hop counts; `of_hops`, the
 correlation with E[r | proposal] - E[r | hops], where the documents' own effects count; `nested_equal`, where nested has
@@ -63,6 +65,14 @@ def code(world: Desk, models: Models, seed: int, asked: Table) -> Measures:
     return measure(world, seed, asked, GroupNormalised(by=("key",), singleton="raw"))
 
 
+def centred(world: Desk, models: Models, seed: int, asked: Table) -> Measures:
+    return measure(world, seed, asked, GroupNormalised(by=("key",), scale="none"))
+
+
+def oracle(world: Desk, models: Models, seed: int, asked: Table) -> Measures:
+    return measure(world, seed, asked, ExactBaseline(Expected(asked)))
+
+
 def nested(world: Desk, models: Models, seed: int, asked: Table) -> Measures:
     """Several questions a document, compared with one another; four times the attempts."""
     found = measure(world, seed, asked, GroupNormalised(), each=NESTED)
@@ -81,6 +91,19 @@ class OthersHops:
     def __call__(self, batch: RolloutBatch) -> Tensor:
         assert batch.key is not None
         return self.hrpo(batch.replace(key=batch.key[torch.from_numpy(self.generator.permutation(len(batch)))]))
+
+
+class ExactBaseline:
+    """Rewards less what is expected of their document and hop count."""
+
+    needs = frozenset({"key"})
+
+    def __init__(self, known: Expected) -> None:
+        self.of_document = torch.from_numpy(known.of_document)
+
+    def __call__(self, batch: RolloutBatch) -> Tensor:
+        assert batch.key is not None
+        return batch.rewards - self.of_document[batch.group, batch.key - 1]
 
 
 def prepare(world: Desk, models: Models, seed: int) -> Table:
@@ -233,7 +256,16 @@ trial = Trial(
     headline="without training data, search agents that match or beat supervised ones",
     metric=Metric("Pearson of advantage and exact advantage", better="higher", range=(-1.0, 1.0)),
     bar=Bar(versus="baseline", relative=0.20),
-    arms={"baseline": one_baseline, "placebo": permuted_hops, "method": hop_groups, "nested": nested, "code": code},
+    arms={
+        "baseline": one_baseline,
+        "placebo": permuted_hops,
+        "method": hop_groups,
+        "nested": nested,
+        "centred": centred,
+        "code": code,
+        "oracle": oracle,
+    },
+    oracle="oracle",
     world="knowledge",
     world_args={"train": 300, "valid": 20, "test": 20},
     quick_args={"entities": 300},
