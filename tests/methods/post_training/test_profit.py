@@ -1,4 +1,5 @@
 import math
+from functools import cache
 
 import pytest
 import torch
@@ -148,7 +149,9 @@ def test_wrong_tensors_are_named():
         ProFit("0.1")
     with pytest.raises(TypeError, match="logits: got torch.int64"):
         profit_loss(torch.zeros(2, 3, dtype=torch.long), torch.zeros(2, dtype=torch.long))
-    with pytest.raises(ValueError, match=r"labels: got shape \(2, 5\), wanted \(2, 4\) for logits of shape \(2, 4, 3\)"):
+    with pytest.raises(
+        ValueError, match=r"labels: got shape \(2, 5\), wanted \(2, 4\) for logits of shape \(2, 4, 3\)"
+    ):
         profit_loss(torch.zeros(2, 4, 3), torch.zeros(2, 5, dtype=torch.long))
     for wrong in (3, -1):
         with pytest.raises(ValueError, match=rf"labels: got {wrong}, wanted token ids in \[0, 3\) or -100"):
@@ -162,15 +165,24 @@ def small(seed: int = 0):
     return tiny_llama(hidden=16, layers=1, heads=2, mlp=32, seed=seed)
 
 
+@cache
+def shared():
+    """A model that nobody trains."""
+    model = small()
+    with torch.no_grad():
+        model.lm_head.weight.mul_(20)  # sure of itself: probabilities of all sizes
+    return model
+
+
 def asked(ids: list[int]) -> dict[str, torch.Tensor]:
     tokens = torch.tensor([ids])
     return {"input_ids": tokens, "labels": torch.where(torch.arange(len(ids)) < 2, -100, tokens)}
 
 
 @settings(max_examples=25, deadline=None)
-@given(st.integers(0, 10**6), st.lists(st.integers(0, 255), min_size=4, max_size=9))
-def test_no_gradient_of_the_logits_is_below_the_bound(seed, ids):
-    p, norm = token_gradient_norms(small(seed), asked(ids))
+@given(st.lists(st.integers(0, 255), min_size=4, max_size=9))
+def test_no_gradient_of_the_logits_is_below_the_bound(ids):
+    p, norm = token_gradient_norms(shared(), asked(ids))
     assert len(p) == len(ids) - 2
     assert (norm >= gradient_lower_bound(p) - 1e-6).all()
 
@@ -228,7 +240,7 @@ def test_the_probe_tells_a_probable_core_from_free_words():
 
     model = tiny_llama(hidden=32, layers=1, heads=2, mlp=64)
     pairs = [("say", f"7{letter}7{letter}") for letter in "abcdefghijklmnop"]
-    finetune(model, pairs, steps=60, batch=16, learning_rate=1e-2, seed=0)
+    finetune(model, pairs, steps=30, batch=16, learning_rate=1e-2, seed=0)
     texts = [(f"<bos><user>{prompt}<bot>", reply) for prompt, reply in pairs]
     report = core_trivial_probe(model, build(), texts, str.isdigit)
     assert (report.core_tokens, report.trivial_tokens) == (32, 32)

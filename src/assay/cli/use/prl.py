@@ -54,6 +54,7 @@ def scored(rows: list[dict[str, Any]], arguments: argparse.Namespace) -> list[li
     """Each row's steps: text, tokens, log-ratio and process reward."""
     import torch
 
+    from assay.cli.local_models import load
     from assay.methods.post_training.prl import process_rewards, response_logprobs, segment, step_sums
 
     model, tokenizer = load(arguments.model)
@@ -75,18 +76,6 @@ def scored(rows: list[dict[str, Any]], arguments: argparse.Namespace) -> list[li
         columns = zip(texts, tokens, ratios.tolist(), rewards.tolist())
         found.append([{"text": t, "tokens": n, "log_ratio": d, "reward": r} for t, n, d, r in columns])
     return found
-
-
-def load(name: str) -> tuple[Any, Any]:
-    """A causal language model in evaluation mode, and its tokenizer."""
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(name)
-        model: Any = AutoModelForCausalLM.from_pretrained(name)
-    except (OSError, ValueError) as error:
-        raise UserError(f"{name}: no causal language model with a tokenizer ({str(error).splitlines()[0]})") from error
-    return model.eval(), tokenizer
 
 
 def flag(steps: list[list[dict[str, Any]]]) -> int:

@@ -53,7 +53,7 @@ def _problem(rng: random.Random, below: int, habit: float) -> Problem:
         f"Add {a}, {b} and {c} from left to right. Tell each addition on a line of its own like 'well now 12+7=19', "
         "then the total on a last line that ends like #24."
     )
-    return Problem(f"S{a}+{b}+{c}", reply, str(a + b + c), "told_sums", {"english": english, "words": tuple(words)})
+    return Problem(f"S{a}+{b}+{c}", reply, str(a + b + c), "told_sums", {"english": english, "below": below})
 
 
 def _other(usual: str, rng: random.Random) -> str:

@@ -1,0 +1,19 @@
+"""Language models that a command loads from a folder, or by name from the cache of `transformers`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from assay.errors import UserError
+
+
+def load(name: str) -> tuple[Any, Any]:
+    """A causal language model in evaluation mode, and its tokenizer."""
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(name)
+        model: Any = AutoModelForCausalLM.from_pretrained(name)
+    except (OSError, ValueError) as error:
+        raise UserError(f"{name}: no causal language model with a tokenizer ({str(error).splitlines()[0]})") from error
+    return model.eval(), tokenizer
