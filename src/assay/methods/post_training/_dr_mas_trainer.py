@@ -111,7 +111,8 @@ class MultiAgentTrainer:
     placement   which agent speaks with which model
     reward      (question, steps) to the team's reward, or to one a step
     advantage   e.g. `DrMAS()`; rows are an agent's turns, `group` the question, `trajectory` the episode
-    place       (policy factory, learning rate, seed) to what acts and learns; `Learner` is here, a Ray actor elsewhere
+    place       (policy factory, learning rate, seed) to what acts and learns: by default here, with
+                `assay.integrations.ray.on_actor` in an actor for each set of weights
 
     Raises ValueError where map, orchestra and models do not name the same agents and models.
     """
