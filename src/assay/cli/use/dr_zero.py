@@ -22,7 +22,7 @@ def configure(verbs: Any) -> None:
     verb.add_argument("corpus", type=Path, help="folder of .txt, .md and .jsonl (a line a document, with `text`)")
     verb.add_argument("--model", required=True, metavar="MODEL", help="proposer, an Inspect model: openai/gpt-5")
     verb.add_argument("--solver", metavar="MODEL", help="who answers (default: the same model)")
-    verb.add_argument("--iterations", type=int, default=3, metavar="N")
+    verb.add_argument("--iterations", type=int, default=3, metavar="N", help="of two batches each (default 3)")
     verb.add_argument("--questions", type=int, default=32, metavar="N", help="proposals a batch (default 32)")
     verb.add_argument("--attempts", type=int, default=5, metavar="N", help="of the solver at each (default 5)")
     verb.add_argument("--piece", type=int, default=2000, metavar="CHARS", help="longer documents are cut (2000)")
