@@ -145,13 +145,11 @@ def test_wrong_settings_are_named(settings, said):
 
 
 def test_wrong_tensors_are_named():
-    with pytest.raises(TypeError, match="threshold: got '0.1'"):
+    with pytest.raises(TypeError, match=r"threshold: got '0\.1'"):
         ProFit("0.1")
-    with pytest.raises(TypeError, match="logits: got torch.int64"):
+    with pytest.raises(TypeError, match=r"logits: got torch\.int64"):
         profit_loss(torch.zeros(2, 3, dtype=torch.long), torch.zeros(2, dtype=torch.long))
-    with pytest.raises(
-        ValueError, match=r"labels: got shape \(2, 5\), wanted \(2, 4\) for logits of shape \(2, 4, 3\)"
-    ):
+    with pytest.raises(ValueError, match=r"labels: got shape \(2, 5\), wanted \(2, 4\) for logits"):
         profit_loss(torch.zeros(2, 4, 3), torch.zeros(2, 5, dtype=torch.long))
     for wrong in (3, -1):
         with pytest.raises(ValueError, match=rf"labels: got {wrong}, wanted token ids in \[0, 3\) or -100"):

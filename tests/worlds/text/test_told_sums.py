@@ -57,9 +57,7 @@ def test_train_and_test_never_meet_and_the_world_holds_each_question_once():
     assert split_of(told_sums.sample(5, "train").prompt) == "train"
 
 
-@pytest.mark.parametrize(
-    ("reply", "right"), [("so thus #24", True), ("24", False), ("#24\nwell #25", False), ("", False)]
-)
+@pytest.mark.parametrize(("reply", "right"), [("so thus #24", True), ("24", False), ("#24\n#25", False), ("", False)])
 def test_the_last_total_counts(reply, right):
     problem = next(p for i in range(2000) if (p := told_sums.sample(i)).answer == "24")
     assert told_sums.check(problem, reply) == right
@@ -68,5 +66,5 @@ def test_the_last_total_counts(reply, right):
 def test_wrong_settings_are_named():
     with pytest.raises(ValueError, match="below: got 50"):
         told_sums.sample(0, below=50)
-    with pytest.raises(ValueError, match="habit: got 1.5"):
+    with pytest.raises(ValueError, match="habit: got"):
         told_sums.sample(0, habit=1.5)
