@@ -9,6 +9,8 @@ Works with any `trl.GRPOTrainer` of trl 1.16, `AdvantageGRPOTrainer` included, a
 
 from __future__ import annotations
 
+import warnings
+from bisect import bisect_left
 from collections.abc import Callable
 from typing import Any
 
@@ -18,9 +20,11 @@ from trl import __version__ as trl_version
 
 from assay.methods.parsing import as_text
 from assay.methods.post_training.bapo import PlateauDetector, Resampler
+from assay.methods.post_training.octopus import CLOSE, OPEN, Correct, Row, Stage, response_mask
 
 RolloutFunction = Callable[[list[Any], GRPOTrainer], dict[str, Any]]
 
+MOST_TAG_TOKENS = 8  # of the tag that begins a correction, before one is told of it
 _HOOKS = ("_tokenize_prompts", "_generate_single_turn")
 
 
@@ -76,6 +80,67 @@ def resampled(
         return {**out, "stage": [stage] * len(prompts)}
 
     return rollout
+
+
+def spliced(
+    recombine: Callable[[list[str], Correct, int], list[Row]],
+    correct: Callable[[Any, str], bool | None],
+    sampled: int,
+    stage: Stage | None,
+    *,
+    open: str = OPEN,
+    close: str = CLOSE,
+) -> RolloutFunction:
+    """Octopus's augmentation: `sampled` completions of each prompt, and as many rows as TRL wants made of them.
+
+    recombine    (completions, judge, rows wanted) to the rows: `octopus.recombine` with its generator set
+    correct      (prompt, attempt) to whether the attempt is right; None where nobody can say
+    stage        of `octopus.response_mask`, which becomes TRL's mask of trained tokens; None trains on all of them
+
+    Made-up rows have no log-probabilities of the engine's, so that TRL is given none: with vLLM, turn its importance
+    sampling correction off. Prompts may be conversations with images; they go to the model as they are. Evaluations
+    are sampled as usual.
+    """
+
+    def rollout(prompts: list[Any], trainer: GRPOTrainer) -> dict[str, Any]:
+        if not trainer.model.training:
+            plain = generate(trainer, prompts)
+            return {**{key: [row[key] for row in plain] for key in plain[0]}, "logprobs": None}
+        tokenizer = getattr(trainer.processing_class, "tokenizer", trainer.processing_class)
+        opening = _encoded(tokenizer, open)
+        if len(opening) > MOST_TAG_TOKENS:
+            warnings.warn(f"{open!r} is {len(opening)} tokens; it is learnt sooner as one of its own", stacklevel=2)
+        groups = _groups(prompts)
+        written = iter(generate(trainer, [prompts[rows[0]] for rows in groups for _ in range(sampled)]))
+        chosen: list[dict[str, Any]] = [{}] * len(prompts)
+        for rows in groups:
+            prompt, own = prompts[rows[0]], [next(written) for _ in range(sampled)]
+            texts = [tokenizer.decode(one["completion_ids"], skip_special_tokens=True) for one in own]
+            made = recombine(texts, lambda attempt, prompt=prompt: correct(prompt, attempt), len(rows))
+            for place, row in zip(rows, made, strict=True):
+                ids, first = _tokens(tokenizer, row, own[row.source[0]]["completion_ids"], open)
+                mask = response_mask(len(ids), first if stage else 0, row.kind, stage or 1)
+                asked = own[row.source[0]]["prompt_ids"]
+                chosen[place] = {"prompt_ids": asked, "completion_ids": ids, "env_mask": mask.int().tolist()}
+        return {**{key: [row[key] for row in chosen] for key in chosen[0]}, "logprobs": None}
+
+    return rollout
+
+
+def _tokens(tokenizer: Any, row: Row, own: list[int], open: str) -> tuple[list[int], int]:
+    """A row's completion and how many of its tokens are the first attempt with the opening tag (0 without a tag)."""
+    if row.spliced:
+        first, _, second = row.text.partition(open)
+        head = _encoded(tokenizer, first) + _encoded(tokenizer, open)
+        return [*head, *_encoded(tokenizer, second), tokenizer.eos_token_id], len(head)
+    if open not in row.text:
+        return own, 0
+    return own, bisect_left(range(len(own)), True, key=lambda end: open in tokenizer.decode(own[:end]))
+
+
+def _encoded(tokenizer: Any, text: str) -> list[int]:
+    ids: list[int] = tokenizer(text, add_special_tokens=False).input_ids
+    return ids
 
 
 class WatchPlateau(TrainerCallback):

@@ -6,6 +6,7 @@ A fixture builds it (`start`), an arm takes a fresh copy (`load`). Prompts in `r
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -13,6 +14,7 @@ from torch import Tensor
 
 from assay.engine.trial import Models
 from assay.models.finetune import as_prompt, finetune, replies
+from assay.worlds.text import sums
 from assay.worlds.text.problem import Problem, Split, digest, parse
 
 Draw = Callable[[int, Split], Problem]
@@ -28,6 +30,11 @@ def problems(draw: Draw, seed: int, count: int, stream: str) -> list[Problem]:
         found.setdefault(problem.prompt, problem)
         i += 1
     return list(found.values())
+
+
+def sums_like(world: Sequence[Problem]) -> Draw:
+    """Sums of two numbers with two digits as the world's are: without a carry if none of these carries."""
+    return partial(sums.sample, carry=None if any(problem.meta["carry"] for problem in world) else False)
 
 
 def start(models: Models, pairs: Sequence[tuple[str, str]], *, steps: int, seed: int, rate: float = 1e-3) -> Start:

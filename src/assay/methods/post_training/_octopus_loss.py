@@ -1,0 +1,52 @@
+"""GSPO with a weak divergence on the first attempts that stage 1 of `octopus` hides from the policy's loss."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from assay.methods.post_training.losses import ClippedLoss, Reduce, k3, masked_mean
+from assay.methods.post_training.octopus import kl_mask
+
+EPS_LOW, EPS_HIGH = 3e-4, 4e-4  # GSPO's clip in the paper
+GSPO = ClippedLoss("sequence", EPS_LOW, EPS_HIGH)
+
+
+@dataclass(frozen=True)
+class CorrectionLoss:
+    """GSPO on the trained tokens plus `beta` times KL(pi || ref) on the hidden first attempts, without the tag.
+
+    tag    tokens of the opening tag
+    """
+
+    tag: int
+    beta: float = 0.01
+    policy: ClippedLoss = GSPO
+    needs = frozenset({"ref_logprobs"})
+
+    @property
+    def reduce(self) -> Reduce:
+        return self.policy.reduce
+
+    def __post_init__(self) -> None:
+        if self.beta < 0 or self.tag < 0:
+            raise ValueError(f"beta, tag: got {self.beta}, {self.tag}, wanted 0 or more")
+
+    def __call__(
+        self,
+        logprobs: Tensor,
+        old_logprobs: Tensor,
+        advantages: Tensor,
+        mask: Tensor,
+        *,
+        ref_logprobs: Tensor | None = None,
+        rollout_logprobs: Tensor | None = None,
+    ) -> tuple[Tensor, dict[str, float]]:
+        if ref_logprobs is None:
+            raise ValueError("ref_logprobs: got None, wanted the reference model's log-probabilities")
+        loss, figures = self.policy(logprobs, old_logprobs, advantages, mask)
+        hidden = kl_mask(mask, self.tag)
+        ours, theirs = logprobs.masked_fill(~hidden, 0), ref_logprobs.masked_fill(~hidden, 0)
+        divergence = masked_mean(k3(ours, theirs), hidden, self.reduce)
+        return loss + self.beta * divergence, {**figures, "hidden_kl": float(divergence.detach())}
