@@ -31,7 +31,7 @@ def run_page(arguments: argparse.Namespace) -> int:
     from assay.cli.page_server import PageServer, Shown
     from assay.cli.report import page_of
     from assay.cli.status import live_now, run_lines, stamp_of
-    from assay.engine.standings import standings
+    from assay.engine.scoreboard import scoreboard
 
     store = open_store(arguments, must_exist=False)
     last: list[tuple[object, str]] = []
@@ -43,7 +43,7 @@ def run_page(arguments: argparse.Namespace) -> int:
         if not last or last[0][0] != now:
             store.notes.clear()
             try:
-                board, notes = standings(store)
+                board, notes = scoreboard(store)
                 last[:] = [(now, page_of(board, store, [*told, *notes]))]
             except StoreLocked:
                 if not last:  # else the page stays as it was until the store is free
