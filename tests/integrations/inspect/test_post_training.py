@@ -11,7 +11,7 @@ from inspect_ai import eval as run_eval
 from inspect_ai.dataset import Sample
 from inspect_ai.model import ModelOutput, ModelUsage, get_model
 
-from assay.integrations.inspect.post_training import rubric_scorer
+from assay.integrations.inspect.post_training import rubric_scorer, text2vis_scorer
 
 RUBRIC = [{"criterion": "names Rome", "points": 3}, {"criterion": "is short", "points": 1}]
 
@@ -55,3 +55,35 @@ def test_a_sample_without_a_rubric_is_an_error(tmp_path):
     log = run(tmp_path, Task(dataset=[Sample("Capital?")], scorer=rubric_scorer()), model("-"))
     assert log.status == "error"
     assert "no rubric" in str(log.error)
+
+
+PLOT = """import matplotlib.pyplot as plt
+fig, ax = plt.subplots()
+ax.bar(df["town"], df["sales"])
+ax.set_title("Sales"); ax.set_xlabel("town"); ax.set_ylabel("sales")
+fig.tight_layout()"""
+
+
+@pytest.mark.parametrize(("vision", "visual"), [(True, 0.25), (False, 1.0)])
+def test_plotting_code_is_run_and_its_picture_is_judged(tmp_path, vision, visual):
+    pytest.importorskip("matplotlib")
+    pytest.importorskip("pandas")
+    table = tmp_path / "sales.csv"
+    table.write_text("town,sales\nUlm,3\nKiel,9\n")
+    shown = {"x": ["Ulm", "Kiel"], "y": [3, 9], "kinds": ["bar"]}
+    task = Task(
+        dataset=[Sample("Most?", target="Kiel", metadata={"expected": shown})],
+        scorer=text2vis_scorer(str(table), vision=vision, timeout=60),
+    )
+    grader = model('{"why": "it does", "fits": true}', '{"why": "hard to read", "readability": 2, "correctness": 5}')
+    (log,) = run_eval(
+        task,
+        model=model(json.dumps({"answer": "Kiel", "code": PLOT})),
+        model_roles={"grader": grader},
+        log_dir=str(tmp_path),
+        display="none",
+    )
+    assert log.status == "success", log.error
+    (score,) = log.samples[0].scores.values()
+    assert score.value == 0.75 + 0.25 * visual
+    assert score.metadata["error"] is None

@@ -1,12 +1,15 @@
-"""Post-training rewards as Inspect scorers: `rubric_scorer` grades replies by a file of rubrics (RubricHub).
+"""Post-training rewards as Inspect scorers: replies graded by rubrics (RubricHub), and plotting code run and looked at
+(RL-Text2Vis).
 
     inspect score LOG.eval --scorer assay/rubric_scorer -S file=final.parquet --model-role grader=openai/...
+    inspect score LOG.eval --scorer assay/text2vis_scorer -S table=sales.csv --model-role grader=openai/...
 
 The grader is the model role `grader`; without one it is the model that is evaluated.
 """
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +18,17 @@ from inspect_ai.scorer import Score, Scorer, Target, mean, scorer, stderr
 from inspect_ai.solver import TaskState
 
 from assay.integrations.inspect.models import complete
+from assay.integrations.sandbox import run_python
 from assay.methods.data.stages import read_rows
 from assay.methods.parsing import ReplyError
+from assay.methods.post_training.rl_text2vis import (
+    ArtistJudge,
+    Expected,
+    LLMIntentJudge,
+    VLMJudge,
+    run_plot,
+    score_reply,
+)
 from assay.methods.post_training.rubrichub import LLMGrader, read_rubric, rubric_reward
 
 
@@ -53,3 +65,49 @@ def rubric_scorer(file: str | None = None, batch: bool = True) -> Scorer:
         return Score(value=rubric_reward(grades, criteria), answer=answer, metadata={"grades": told})
 
     return score
+
+
+@scorer(metrics=[mean(), stderr()])
+def text2vis_scorer(table: str | None = None, vision: bool = True, timeout: float = 20) -> Scorer:
+    """RL-Text2Vis's reward of a reply with "answer" and "code", from 0 to 1; the target is the right answer.
+
+    table     a CSV file, for all samples; a sample's metadata "table" (columns by name) comes before it
+    vision    the grader looks at the picture; otherwise the figure's artists are judged, against the metadata
+              "expected" ({"x", "y", "kinds", "ordered"}) where a sample has it
+    timeout   seconds a code may take in the sandbox, the start of its libraries included
+
+    A reply whose grader gives no usable answer is not scored (NaN). Raises ValueError for a sample without a table.
+    """
+    columns: dict[str, list[Any]] | None = None
+    if table is not None:
+        import pandas
+
+        columns = {str(name): column.tolist() for name, column in pandas.read_csv(table).items()}
+
+    async def score(state: TaskState, target: Target) -> Score:
+        known = state.metadata or {}
+        found = known.get("table", columns)
+        if found is None:
+            raise ValueError(f"sample {state.sample_id}: no table, neither the scorer's nor in its metadata")
+        grader = complete(get_model(role="grader"))
+        judge = VLMJudge(grader) if vision else ArtistJudge()
+        draw = partial(run_plot, table=found, run_python=run_python, timeout=timeout)
+        reply, wanted = state.output.completion, _expected(known.get("expected"))
+        try:
+            scored = await score_reply(
+                state.input_text, reply, target.text, draw, judge, LLMIntentJudge(grader), wanted
+            )
+        except ReplyError as error:
+            return Score.unscored(answer=reply, explanation=str(error))
+        told: dict[str, Any] = {name: getattr(scored, name) for name in ("formatted", "answer", "code", "visual")}
+        told["error"] = scored.result.error if scored.result is not None else None
+        told["reasons"] = [] if scored.marks is None else list(scored.marks.reasons)
+        return Score(value=scored.total, answer=reply, metadata=told)
+
+    return score
+
+
+def _expected(given: dict[str, Any] | None) -> Expected | None:
+    if given is None:
+        return None
+    return Expected(tuple(given["x"]), tuple(given["y"]), frozenset(given["kinds"]), given.get("ordered", False))
