@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from assay.methods.concurrency import run_sync
-from assay.methods.post_training._noise_items import chats, documents, own_rows
 from assay.methods.post_training._noise_sources import runs, words
 from assay.methods.post_training.lost_in_noise import (
     CONDITIONS,
@@ -20,10 +19,13 @@ from assay.methods.post_training.lost_in_noise import (
     Sources,
     WriterLLM,
     ask,
+    chats,
+    documents,
     holds,
     is_right,
     make_noisy,
     noisy_instruct,
+    own_rows,
     random_chats,
     random_documents,
     read_item,

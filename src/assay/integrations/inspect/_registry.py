@@ -9,6 +9,7 @@ from inspect_ai._util.registry import registry_add, registry_info
 from inspect_ai.model import ModelAPI, modelapi
 
 from assay.integrations.inspect.evaluation import astroreason, plan_with_tools
+from assay.integrations.inspect.lost_in_noise import distracted, last_block, lost_in_noise, noisy_check, read_evidence
 from assay.integrations.inspect.post_training import rubric_scorer, text2vis_scorer
 from assay.integrations.inspect.test_time import glimprouter
 from assay.integrations.inspect.text_tasks import text
@@ -30,5 +31,17 @@ def _name_by_package(thing: Callable[..., Any]) -> None:
         registry_add(thing, info.model_copy(update={"name": f"assay/{info.name}"}))
 
 
-for _thing in (astroreason, glimprouter, plan_with_tools, rubric_scorer, text, text2vis_scorer):
+for _thing in (
+    astroreason,
+    distracted,
+    glimprouter,
+    last_block,
+    lost_in_noise,
+    noisy_check,
+    plan_with_tools,
+    read_evidence,
+    rubric_scorer,
+    text,
+    text2vis_scorer,
+):
     _name_by_package(_thing)

@@ -24,16 +24,17 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal, Protocol, get_args
+from typing import Any, Literal, get_args
 
 from assay.methods.concurrency import gather, run_sync
-from assay.methods.parsing import ReplyError, as_text, ask_json, exact_match, final_answer, tagged
+from assay.methods.parsing import as_text, exact_match, final_answer, tagged
+from assay.methods.post_training._hint_judges import HintJudge, HintMatch, LLMHintJudge
 from assay.methods.post_training._noise_attention import distractor_attention
+from assay.methods.post_training._noise_items import chats, documents, own_rows
 from assay.methods.post_training._noise_report import Outcome, noise_report, quotes
 from assay.methods.post_training._noise_sets import KINDS, POSITIONS, Item, ask, is_right, read_item
 from assay.methods.post_training._noise_sources import (
     CONDITIONS,
-    RUN,
     Chat,
     Condition,
     Distractor,
@@ -44,13 +45,9 @@ from assay.methods.post_training._noise_sources import (
     WriterLLM,
     hard_negatives,
     holds,
-    key_terms,
     random_chats,
     random_documents,
-    runs,
-    sentences_of,
 )
-from assay.methods.protocols import Complete
 
 __all__ = [
     "CONDITIONS",
@@ -71,13 +68,16 @@ __all__ = [
     "Writer",
     "WriterLLM",
     "ask",
+    "chats",
     "distractor_attention",
+    "documents",
     "hard_negatives",
     "holds",
     "is_right",
     "make_noisy",
     "noise_report",
     "noisy_instruct",
+    "own_rows",
     "quotes",
     "random_chats",
     "random_documents",
@@ -160,68 +160,6 @@ def noisy_instruct(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
             }
         )
     return made
-
-
-class HintJudge(Protocol):
-    """Says whether a reasoning identifies the hint among what the context holds."""
-
-    async def __call__(self, reasoning: str, hint: str, context: str) -> bool: ...
-
-
-class HintMatch:
-    """A hint is identified where the reasoning shares a run of `min_ngram` words with it (the whole of a shorter hint),
-    or holds all its names and numbers, and quotes no more than `most_quoted` of the context's sentences.
-
-    A context of one sentence is always quoted whole: there only the first half of the rule counts.
-    """
-
-    def __init__(self, min_ngram: int = RUN, most_quoted: float = 0.5) -> None:
-        if min_ngram < 1:
-            raise ValueError(f"min_ngram: got {min_ngram}, wanted at least 1")
-        if not 0 < most_quoted <= 1:
-            raise ValueError(f"most_quoted: got {most_quoted}, wanted a share in (0, 1]")
-        self.min_ngram, self.most_quoted = min_ngram, most_quoted
-
-    async def __call__(self, reasoning: str, hint: str, context: str) -> bool:
-        return self.matches(reasoning, hint, context)
-
-    def matches(self, reasoning: str, hint: str, context: str) -> bool:
-        """The rule itself, without a loop to run in."""
-        facts = key_terms(hint)
-        named = bool(facts) and all(holds(reasoning, fact) for fact in facts)
-        shared = runs(hint, self.min_ngram) & runs(reasoning, min(self.min_ngram, len(hint.split())))
-        return (named or bool(shared)) and self.quoted_share(reasoning, context) <= self.most_quoted
-
-    def quoted_share(self, reasoning: str, context: str) -> float:
-        """Share of the context's sentences of which the reasoning holds a run of `min_ngram` words; 0 for fewer than
-        two sentences."""
-        sentences = sentences_of(context)
-        if len(sentences) < 2:
-            return 0.0
-        return sum(quotes(reasoning, sentence, self.min_ngram) for sentence in sentences) / len(sentences)
-
-
-class LLMHintJudge:
-    """A language model says whether the reasoning picks out the hint. A reply that cannot be used pays nothing and is
-    counted in `void`."""
-
-    def __init__(self, complete: Complete) -> None:
-        self.complete, self.void = complete, 0
-
-    async def __call__(self, reasoning: str, hint: str, context: str) -> bool:
-        prompt = (
-            "A context held much that does not matter and one piece that does, the hint. Does the reasoning below pick "
-            "out that piece and rest on it? Repeating most of the context is not picking out.\n\n"
-            f'Hint:\n{hint}\n\nReasoning:\n{reasoning}\n\nReply with JSON: {{"identifies": true or false}}.'
-        )
-        try:
-            return bool((await ask_json(self.complete, prompt, _VERDICT))["identifies"])
-        except ReplyError:
-            self.void += 1
-            return False
-
-
-_VERDICT = {"type": "object", "properties": {"identifies": {"type": "boolean"}}, "required": ["identifies"]}
 
 
 class RARE:

@@ -1,0 +1,59 @@
+import random
+
+import pytest
+
+from assay.methods.post_training.lost_in_noise import HintMatch
+from assay.trials.post_training.lost_in_noise import paid_for_hints, rows, trial
+from assay.worlds.text import cite
+
+
+def test_all_arms_train_on_the_same_prompts_and_only_the_placebos_hints_are_distractors():
+    own, misled = rows(3, misled=False, count=40), rows(3, misled=True, count=40)
+    for right, wrong in zip(own, misled):
+        assert [right[name] for name in ("prompt", "answer", "context")] == [
+            wrong[name] for name in ("prompt", "answer", "context")
+        ]
+        asked = right["prompt"].rpartition("?")[2].removesuffix("<bot>")
+        assert right["hint"] == asked + right["answer"]
+        assert wrong["hint"] in wrong["context"]
+        assert not wrong["hint"].startswith(asked)
+
+
+def test_citing_the_asked_note_pays_in_the_method_and_quoting_a_distractor_in_the_placebo():
+    reward = paid_for_hints()
+    for row, condition in ((rows(1, misled=False, count=2)[0], "note"), (rows(1, misled=True, count=2)[0], "noise")):
+        note = cite_of(row)
+        texts = [f"{note}\n#{row['answer']}", f"#{row['answer']}", f"{row['hint']}\n#00", f"{row['context']}\n#00"]
+        paid = reward([row["prompt"]] * 4, texts, **{name: [row[name]] * 4 for name in ("hint", "answer", "context")})
+        assert paid == ([1.5, 1.0, 0.5, 0.0] if condition == "note" else [1.0, 1.0, 0.5, 0.0])
+
+
+def cite_of(row):
+    return row["prompt"].rpartition("?")[2].removesuffix("<bot>") + row["answer"]
+
+
+@pytest.mark.parametrize("condition", ["RD", "RC"])
+def test_a_citation_of_training_contexts_never_quotes_more_than_half_of_them(condition):
+    judge = HintMatch()
+    for seed in range(200):
+        problem = cite.sample(seed, "train", condition=condition)
+        context = problem.prompt[1:].rpartition("?")[0]
+        assert judge.matches(problem.meta["hint"], problem.meta["hint"], context)
+
+
+def test_hard_negatives_are_never_trained_on():
+    notes = [row["context"] for row in rows(5, misled=False, count=40)]
+    for context in random.Random(0).sample(notes, 20):
+        names = [piece[:3] for piece in context.split() if piece[0].isalpha() and piece[1:5].isdigit()]
+        letters, numbers = [name[0] for name in names], [name[1:] for name in names]
+        assert len(set(letters)) == len(letters)
+        assert len(set(numbers)) == len(numbers)
+
+
+@pytest.mark.slow
+def test_the_quick_run_trains_all_arms():
+    from assay.engine import run
+
+    result = run(trial, quick=True, isolation="inline")
+    assert not result.failed
+    assert all(unit.extra["ND_at_the_start"] > unit.extra["HN_at_the_start"] for unit in result.arms)
