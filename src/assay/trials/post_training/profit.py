@@ -92,7 +92,7 @@ def masked(world: tuple[Problem, ...], seed: int, begun: nano.Start, loss: ProFi
         return loss.loss(logits, ids, len(ids), shift=False)
 
     found = tuned(world, seed, begun, of_asked)
-    return Measures(found.value, found.cost, {**found.extra, "drop_rate": 1 - loss.keep_rate}, curve=found.curve)
+    return Measures(found.value, found.cost, {"drop_rate": 1 - loss.keep_rate}, curve=found.curve)
 
 
 def tuned(
