@@ -7,11 +7,12 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from assay.methods.post_training._octopus_loss import GSPO, CorrectionLoss
 from assay.methods.post_training.losses import k3
 from assay.methods.post_training.octopus import (
     CLOSE,
+    GSPO,
     OPEN,
+    CorrectionLoss,
     CorrectionReward,
     cold_start,
     correction_reward,

@@ -10,8 +10,7 @@ pytest.importorskip("trl")
 
 from assay.integrations.trl import run_grpo
 from assay.integrations.trl_rollouts import spliced
-from assay.methods.post_training._octopus_loss import CorrectionLoss
-from assay.methods.post_training.octopus import CorrectionReward, recombine
+from assay.methods.post_training.octopus import CorrectionLoss, CorrectionReward, recombine
 from assay.methods.post_training.pipeline import GroupNormalised
 from assay.models.finetune import as_prompt, finetune
 from assay.models.nano import tiny_llama

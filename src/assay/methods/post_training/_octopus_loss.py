@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from assay.methods.post_training.losses import ClippedLoss, Reduce, k3, masked_mean
-from assay.methods.post_training.octopus import kl_mask
 
 EPS_LOW, EPS_HIGH = 3e-4, 4e-4  # GSPO's clip in the paper
 GSPO = ClippedLoss("sequence", EPS_LOW, EPS_HIGH)
@@ -50,3 +50,13 @@ class CorrectionLoss:
         ours, theirs = logprobs.masked_fill(~hidden, 0), ref_logprobs.masked_fill(~hidden, 0)
         divergence = masked_mean(k3(ours, theirs), hidden, self.reduce)
         return loss + self.beta * divergence, {**figures, "hidden_kl": float(divergence.detach())}
+
+
+def kl_mask(mask: Tensor, tag: int) -> Tensor:
+    """(B, T) bool, True on hidden first attempts: the untrained tokens before the first trained one of a row, but
+    for the `tag` tokens of the opening tag. Rows that train nothing have none."""
+    if tag < 0:
+        raise ValueError(f"tag: got {tag}, wanted a number of tokens")
+    begun = mask.cumsum(dim=1) > 0
+    leading = (~begun & begun.any(dim=1, keepdim=True)).sum(dim=1, keepdim=True)
+    return torch.arange(mask.shape[1], device=mask.device) < leading - tag

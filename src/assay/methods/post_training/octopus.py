@@ -31,7 +31,13 @@ import torch
 from torch import Tensor
 
 from assay.methods.parsing import as_text, boxed, boxed_span, exact_match
+from assay.methods.post_training._octopus_loss import GSPO, CorrectionLoss, kl_mask
 from assay.methods.protocols import Message, Sampler
+
+__all__ = [
+    "CLOSE", "GSPO", "OPEN", "Correct", "CorrectionLoss", "CorrectionReward", "Kind", "Row", "Stage", "cold_start",
+    "correction_reward", "force_correction", "kl_mask", "recombine", "response_mask", "split_response", "typed_pairs",
+]  # fmt: skip
 
 OPEN, CLOSE = "<self-correction>", "</self-correction>"
 Kind = Literal["wc", "cc", "ww", "cw"]  # first and second attempt, wrong or correct
@@ -176,16 +182,6 @@ def response_mask(tokens: int, first: int, kind: Kind | None, stage: Stage) -> T
     if stage == 1 or kind in ("wc", "cw"):
         mask[:first] = False
     return mask
-
-
-def kl_mask(mask: Tensor, tag: int) -> Tensor:
-    """(B, T) bool, True on hidden first attempts: the untrained tokens before the first trained one of a row, but
-    for the `tag` tokens of the opening tag. Rows that train nothing have none."""
-    if tag < 0:
-        raise ValueError(f"tag: got {tag}, wanted a number of tokens")
-    begun = mask.cumsum(dim=1) > 0
-    leading = (~begun & begun.any(dim=1, keepdim=True)).sum(dim=1, keepdim=True)
-    return torch.arange(mask.shape[1], device=mask.device) < leading - tag
 
 
 def correction_reward(
