@@ -1,0 +1,194 @@
+"""Does a model that first learns to judge sums write shorter right ones? (2601.08468)
+
+World   256 held-out sums of two numbers with two digits. The start that all arms of a seed share is nano trained on
+        worked sums, then on more of these, on as many with none to three wrong tries before the right line
+        ("12+19=30 no"), and on judging worked replies.
+Metric  tokens per correct answer: the length of all replies, sampled at temperature 1, over the number of right ones.
+Arms    100 updates of TRL's GRPO, 64 rollouts each, by the right answer alone. baseline: all of them on sums. method:
+        40 on judging the start's own solutions, then 60 on sums. placebo: the same with the labels permuted.
+
+How the start is trained was chosen on the reserved seed 1000, before any arm was run. All arms train at 3e-4,
+untuned. A start that hardly takes anything back has nothing to shorten: its seed is left out.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any, TypedDict
+
+import numpy as np
+
+from assay.engine.trial import Bar, Fixture, Measures, Metric, Mirror, Models, NoHeadroom, Trial
+from assay.methods.post_training.judge_rlvr import JudgeRLVR, backtracking_rate, build_judge_set
+from assay.methods.post_training.pipeline import GroupNormalised, RewardFunction
+from assay.models.finetune import as_prompt, finetune, replies
+from assay.models.tokenizer import encode
+from assay.trials.post_training import _nano_start as nano
+from assay.worlds.text import sums
+from assay.worlds.text.problem import Problem, parse
+
+CASES = 256  # sums of the full world; for a smaller one everything is trained in proportion
+WORKED, WORKED_STEPS, WORKED_RATE = 6000, 1200, 3e-3
+TRIED, SHOWN_VERDICTS, HABIT_STEPS, HABIT_RATE = 2000, 4000, 400, 1e-3
+PROBLEMS, SOLUTIONS = 96, 8  # judged in stage 1
+STEPS, JUDGING = 100, 40
+MOST_TRIES = 3
+LONGEST = 48  # tokens; three tries and the answer take 36
+FEWEST_TRIES = 0.25  # taken back in a reply of the start, on average
+ROLLED_OUT = 1000  # problems of an arm
+SLIPS = (-10, -2, -1, 1, 2, 10)  # what a wrong reply to judge is away from the sum
+DOUBT = (sums.TAKEN_BACK.strip(),)
+RATE = {"baseline": 3e-4, "placebo": 3e-4, "method": 3e-4}
+
+World = tuple[Problem, ...]
+Row = dict[str, Any]
+
+
+class Begun(TypedDict):
+    weights: nano.Start
+    judged: list[Row]
+
+
+def begin(world: World, models: Models, seed: int) -> Begun:
+    """The start, and what it is to judge: its own solutions of training problems."""
+    draw, share = nano.sums_like(world), len(world) / CASES
+    worked = nano.problems(draw, seed, int(WORKED * share), "worked")
+    pairs = [(p.prompt, p.trace) for p in worked]
+    table = nano.start(models, pairs, steps=int(WORKED_STEPS * share), seed=seed, rate=WORKED_RATE)
+    model, tokenizer = nano.load(models, table)
+    tried = partial(draw, tries=(0, MOST_TRIES))
+    habits = [(p.prompt, p.trace) for p in nano.problems(tried, seed, int(TRIED * share), "tried")]
+    habits += verdicts(nano.problems(tried, seed, int(SHOWN_VERDICTS * share), "shown"), seed)
+    habits += pairs[: int(TRIED * share)]
+    finetune(model, habits, steps=int(HABIT_STEPS * share), seed=seed, batch=32, learning_rate=HABIT_RATE)
+    weights = {name: value.clone() for name, value in model.state_dict().items()}
+    return Begun(weights=weights, judged=own_solutions(model, tokenizer, draw, seed, int(PROBLEMS * share)))
+
+
+def own_solutions(model: Any, tokenizer: Any, draw: nano.Draw, seed: int, count: int) -> list[Row]:
+    """Judging data from what the model itself writes. Raises NoHeadroom where it hardly takes anything back, or
+    gets no problem both right and wrong."""
+    answers = {p.prompt: p.answer for p in nano.problems(draw, seed, count, "judged")}
+    ask = partial(replies, model, tokenizer, list(answers), max_tokens=LONGEST, temperature=1.0, seed=seed)
+    bank = dict(zip(answers, zip(*(ask(choice=choice) for choice in range(SOLUTIONS)))))
+    tries = sum(text.count(sums.TAKEN_BACK) for own in bank.values() for text in own) / (count * SOLUTIONS)
+    if tries < FEWEST_TRIES:
+        raise NoHeadroom(f"the start takes back {tries:.2f} tries a reply, wanted at least {FEWEST_TRIES}")
+    return build_judge_set(
+        answers,
+        lambda problem, n: bank[problem],
+        lambda problem, solution: parse(solution) == answers[problem],
+        per_problem=SOLUTIONS,
+        generator=np.random.default_rng(seed),
+        prompt=lambda problem, solution: as_prompt(to_judge(problem, solution)),
+    ).rows
+
+
+def to_judge(problem: str, solution: str) -> str:
+    """The judge's task as nano reads it."""
+    return f"J{problem}\n{solution}"
+
+
+def verdicts(shown: Sequence[Problem], seed: int) -> list[tuple[str, str]]:
+    """Worked replies as tasks for the judge with the verdict; about every other one ends in a wrong sum."""
+    rng, pairs = random.Random(seed), []
+    for problem in shown:
+        label, wrong = rng.randrange(2), str(int(problem.answer) + rng.choice(SLIPS))
+        worked = problem.trace if label else sums_up_to(problem, wrong)
+        pairs.append((to_judge(problem.prompt, worked), f"#{label}"))
+    return pairs
+
+
+def sums_up_to(problem: Problem, answer: str) -> str:
+    """The worked reply with another answer in its last two lines."""
+    *before, line, _ = problem.trace.split("\n")
+    return "\n".join([*before, line.split("=")[0] + f"={answer}", f"#{answer}"])
+
+
+def plain(world: World, models: Models, seed: int, begun: Begun) -> Measures:
+    return train(world, models, seed, begun, 0, begun["judged"], RATE["baseline"])
+
+
+def permuted(world: World, models: Models, seed: int, begun: Begun) -> Measures:
+    return train(world, models, seed, begun, JUDGING, with_labels_permuted(begun["judged"], seed), RATE["placebo"])
+
+
+def judge_first(world: World, models: Models, seed: int, begun: Begun) -> Measures:
+    return train(world, models, seed, begun, JUDGING, begun["judged"], RATE["method"])
+
+
+def with_labels_permuted(judged: Sequence[Row], seed: int) -> list[Row]:
+    """The same rows with each other's labels: a verdict is paid at random, as often as before."""
+    order = np.random.default_rng([seed, 1]).permutation(len(judged))
+    return [{**row, "label": judged[other]["label"]} for row, other in zip(judged, order)]
+
+
+def train(
+    world: World, models: Models, seed: int, begun: Begun, judging: int, judged: Sequence[Row], rate: float
+) -> Measures:
+    from assay.integrations.trl import run_grpo
+
+    draw, share = nano.sums_like(world), len(world) / CASES
+    model, tokenizer = nano.load(models, begun["weights"])
+
+    def stage(model: Any, rows: Sequence[Mapping[str, Any]], reward: RewardFunction, steps: int) -> Any:
+        run = run_grpo(
+            model,
+            tokenizer,
+            rows,
+            reward,
+            advantage=GroupNormalised(),
+            steps=steps,
+            seed=seed,
+            max_tokens=LONGEST,
+            learning_rate=rate,
+        )
+        return run.model
+
+    problems = nano.rows(nano.problems(draw, seed, int(ROLLED_OUT * share), "rollouts"))
+    first, steps = round(judging * share), round(STEPS * share)
+    run = JudgeRLVR(first, steps - first, stage, DOUBT)(model, judged, problems, nano.answered)
+    before = measured(model, tokenizer, world, seed)
+    extra = {f"{name}_at_the_start": before[name] for name in ("accuracy", "tokens", "judging")}
+    after = measured(run.model, tokenizer, world, seed)
+    curve = tuple(step["accuracy"] for step in run.judging + run.solving)
+    return Measures(after.pop("tokens_per_correct"), extra={**after, **extra}, curve=curve)
+
+
+def measured(model: Any, tokenizer: Any, world: World, seed: int) -> dict[str, float]:
+    """What the model makes of the world's sums, one sample each; `judging` is the share of right verdicts on worked
+    replies to them. Without a right reply the tokens per correct answer are those of all replies."""
+    texts = replies(model, tokenizer, [p.prompt for p in world], max_tokens=LONGEST, temperature=1.0, seed=seed)
+    right = sum(parse(text) == p.answer for text, p in zip(texts, world))
+    length = sum(len(encode(text)) + 1 for text in texts)  # the end of the reply is a token
+    tasks = verdicts(world, seed)
+    given = replies(model, tokenizer, [task for task, _ in tasks], max_tokens=4)
+    return {
+        "tokens_per_correct": length / max(1, right),
+        "accuracy": right / len(world),
+        "tokens": length / len(world),
+        "backtracking": float(np.mean([backtracking_rate(text, DOUBT) for text in texts])),
+        "judging": float(np.mean([text == verdict for text, (_, verdict) in zip(given, tasks)])),
+    }
+
+
+trial = Trial(
+    paper="2601.08468",
+    claim="Judging solutions first, then solving, gives shorter replies for each right one than solving all along.",
+    headline="about 42 % shorter at higher accuracy than plain RLVR of the same steps (Qwen3-30B-A3B, AIME 24 and 25)",
+    metric=Metric("tokens per correct answer", better="lower", unit="tokens"),
+    bar=Bar(versus="baseline", relative=0.10),
+    arms={"baseline": plain, "placebo": permuted, "method": judge_first},
+    world="text/sums",
+    world_args={"each": CASES, "digits": [2, 2]},
+    quick_args={"each": 32, "carry": False},
+    seeds=6,
+    quick_seeds=1,
+    timeout_s=600,
+    quick_timeout_s=60,
+    fixture=Fixture(begin),
+    mirrors=(Mirror("tokens a reply", 0.58, ("method", "baseline"), metric="tokens"),),
+    extras=("trl",),
+)
