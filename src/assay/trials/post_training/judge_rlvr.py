@@ -32,6 +32,7 @@ from assay.worlds.text.problem import Problem, parse
 CASES = 256  # sums of the full world; for a smaller one everything is trained in proportion
 WORKED, WORKED_STEPS, WORKED_RATE = 6000, 1200, 3e-3
 TRIED, SHOWN_VERDICTS, HABIT_STEPS, HABIT_RATE = 2000, 4000, 400, 1e-3
+FEWEST_HABIT_STEPS = 150
 PROBLEMS, SOLUTIONS = 96, 8  # judged in stage 1
 STEPS, JUDGING = 100, 40
 MOST_TRIES = 3
@@ -62,7 +63,8 @@ def begin(world: World, models: Models, seed: int) -> Begun:
     habits = [(p.prompt, p.trace) for p in nano.problems(tried, seed, int(TRIED * share), "tried")]
     habits += verdicts(nano.problems(tried, seed, int(SHOWN_VERDICTS * share), "shown"), seed)
     habits += pairs[: int(TRIED * share)]
-    finetune(model, habits, steps=int(HABIT_STEPS * share), seed=seed, batch=32, learning_rate=HABIT_RATE)
+    steps = max(FEWEST_HABIT_STEPS, int(HABIT_STEPS * share))  # fewer teach no habit at all
+    finetune(model, habits, steps=steps, seed=seed, batch=32, learning_rate=HABIT_RATE)
     weights = {name: value.clone() for name, value in model.state_dict().items()}
     return Begun(weights=weights, judged=own_solutions(model, tokenizer, draw, seed, int(PROBLEMS * share)))
 
