@@ -2,7 +2,10 @@ import random
 
 import pytest
 
+from assay.engine.trial import NoHeadroom
 from assay.methods.post_training.lost_in_noise import HintMatch
+from assay.models.access import Models
+from assay.trials.post_training import lost_in_noise
 from assay.trials.post_training.lost_in_noise import paid_for_hints, rows, trial
 from assay.worlds.text import cite
 
@@ -48,6 +51,38 @@ def test_hard_negatives_are_never_trained_on():
         letters, numbers = [name[0] for name in names], [name[1:] for name in names]
         assert len(set(letters)) == len(letters)
         assert len(set(numbers)) == len(numbers)
+
+
+@pytest.fixture
+def short(monkeypatch):
+    """Two steps of either training, whatever the start can do."""
+    for name, value in (("START_STEPS", 2), ("STEPS", 50), ("LEAST", 0.0)):
+        monkeypatch.setattr(lost_in_noise, name, value)
+    return cite.world(each=6).sample(2)
+
+
+@pytest.mark.slow
+def test_without_the_bonus_the_method_is_the_baseline_and_with_it_another(short, monkeypatch):
+    begun = lost_in_noise.begin(short, Models(), 2)
+    baseline, placebo, method = (trial.arms[name](short, Models(), 2, begun) for name in trial.arms)
+    assert len(baseline.curve) == 2
+    assert baseline.curve[0] <= method.curve[0]
+    assert set(begun["figures"]) == {"ND", "RD", "RC", "HN", "HN_distracted", "HN_cited"}
+    assert len(placebo.extra) == 2 * len(begun["figures"])
+    monkeypatch.setattr(lost_in_noise, "paid_for_hints", lambda: unpaid(paid_for_hints()))
+    assert trial.arms["method"](short, Models(), 2, begun) == baseline
+
+
+def unpaid(reward):
+    reward.weight = 0.0
+    return reward
+
+
+@pytest.mark.slow
+def test_a_start_that_noise_does_not_touch_leaves_no_headroom(short, monkeypatch):
+    monkeypatch.setattr(lost_in_noise, "MOST", -1.0)
+    with pytest.raises(NoHeadroom, match="among hard negatives, wanted"):
+        lost_in_noise.begin(short, Models(), 2)
 
 
 @pytest.mark.slow

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import random
 from functools import partial
-from typing import Any
+from typing import Any, TypedDict
 
 from assay.engine.trial import Bar, Fixture, Measures, Metric, Models, NoHeadroom, Trial
 from assay.methods.post_training.lost_in_noise import RARE, HintMatch
@@ -33,27 +33,34 @@ LEAST, MOST = 0.1, 0.8  # accuracy of the start among hard negatives between whi
 RATE = 3e-4
 
 
-def begin(world: tuple[Problem, ...], models: Models, seed: int) -> nano.Start:
+class Begun(TypedDict):
+    """The start that all arms of a seed share, and what it can do."""
+
+    weights: nano.Start
+    figures: dict[str, float]
+
+
+def begin(world: tuple[Problem, ...], models: Models, seed: int) -> Begun:
     """Nano after clean look-ups. Raises NoHeadroom where noise of the training split leaves it nothing to gain."""
     worked = nano.problems(partial(cite.sample, cited=CITED), seed, 2000, "worked")
-    begun = nano.start(models, [(p.prompt, p.trace) for p in worked], steps=START_STEPS, seed=seed)
+    weights = nano.start(models, [(p.prompt, p.trace) for p in worked], steps=START_STEPS, seed=seed)
     probe = nano.problems(partial(cite.sample, condition="HN"), seed, 64, "probe")
-    model, tokenizer = nano.load(models, begun)
+    model, tokenizer = nano.load(models, weights)
     right = nano.share_right(model, tokenizer, probe, LONGEST)
     if not LEAST <= right <= MOST:
         raise NoHeadroom(f"the start has {right:.2f} among hard negatives, wanted {LEAST} to {MOST}")
-    return begun
+    return {"weights": weights, "figures": measured(model, tokenizer, world)}
 
 
-def outcome_alone(world: tuple[Problem, ...], models: Models, seed: int, begun: nano.Start) -> Measures:
+def outcome_alone(world: tuple[Problem, ...], models: Models, seed: int, begun: Begun) -> Measures:
     return train(world, models, seed, begun, nano.answered)
 
 
-def rare(world: tuple[Problem, ...], models: Models, seed: int, begun: nano.Start) -> Measures:
+def rare(world: tuple[Problem, ...], models: Models, seed: int, begun: Begun) -> Measures:
     return train(world, models, seed, begun, paid_for_hints())
 
 
-def hint_of_a_distractor(world: tuple[Problem, ...], models: Models, seed: int, begun: nano.Start) -> Measures:
+def hint_of_a_distractor(world: tuple[Problem, ...], models: Models, seed: int, begun: Begun) -> Measures:
     return train(world, models, seed, begun, paid_for_hints(), misled=True)
 
 
@@ -65,14 +72,14 @@ def train(
     world: tuple[Problem, ...],
     models: Models,
     seed: int,
-    begun: nano.Start,
+    begun: Begun,
     reward: RewardFunction,
     misled: bool = False,
 ) -> Measures:
     """GRPO from the start, then accuracy in every condition; `misled` hands the reward a distractor as the hint."""
     from assay.integrations.trl import run_grpo
 
-    model, tokenizer = nano.load(models, begun)
+    model, tokenizer = nano.load(models, begun["weights"])
     run = run_grpo(
         model,
         tokenizer,
@@ -84,8 +91,8 @@ def train(
         max_tokens=LONGEST,
         learning_rate=RATE,
     )
-    extra = {f"{name}_at_the_start": value for name, value in measured(model, tokenizer, world).items()}
-    extra.update(measured(run.model, tokenizer, world))
+    extra = measured(run.model, tokenizer, world)
+    extra.update({f"{name}_at_the_start": value for name, value in begun["figures"].items()})
     curve = tuple(step["reward"] for step in run.log if "reward" in step)
     return Measures(extra["HN"], extra=extra, curve=curve)
 
