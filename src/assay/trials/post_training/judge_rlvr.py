@@ -1,8 +1,9 @@
 """Does a model that first learns to judge sums write shorter right ones? (2601.08468)
 
 World   256 held-out sums of two numbers with two digits. The start that all arms of a seed share is nano trained on
-        worked sums, then on more of these, on as many with none to three wrong tries before the right line
-        ("12+19=30 no"), and on judging worked replies.
+        worked sums, then on those, half as many with none to three wrong tries before the right line
+        ("12+19=30 no"), and as many worked replies to judge. On the reserved seed it is right in a quarter of its
+        sampled replies and judges at chance: what a judge learns, it has to learn in stage 1.
 Metric  tokens per correct answer: the length of all replies, sampled at temperature 1, over the number of right ones.
 Arms    100 updates of TRL's GRPO, 64 rollouts each, by the right answer alone. baseline: all of them on sums. method:
         40 on judging the start's own solutions, then 60 on sums. placebo: the same with the labels permuted.
@@ -31,7 +32,7 @@ from assay.worlds.text.problem import Problem, parse
 
 CASES = 256  # sums of the full world; for a smaller one everything is trained in proportion
 WORKED, WORKED_STEPS, WORKED_RATE = 6000, 1200, 3e-3
-TRIED, SHOWN_VERDICTS, HABIT_STEPS, HABIT_RATE = 2000, 4000, 400, 1e-3
+TRIED, SHOWN_VERDICTS, PLAIN, HABIT_STEPS, HABIT_RATE = 1500, 1500, 3000, 200, 1e-3
 FEWEST_HABIT_STEPS = 150
 PROBLEMS, SOLUTIONS = 96, 8  # judged in stage 1
 STEPS, JUDGING = 100, 40
@@ -62,7 +63,7 @@ def begin(world: World, models: Models, seed: int) -> Begun:
     tried = partial(draw, tries=(0, MOST_TRIES))
     habits = [(p.prompt, p.trace) for p in nano.problems(tried, seed, int(TRIED * share), "tried")]
     habits += verdicts(nano.problems(tried, seed, int(SHOWN_VERDICTS * share), "shown"), seed)
-    habits += pairs[: int(TRIED * share)]
+    habits += pairs[: int(PLAIN * share)]
     steps = max(FEWEST_HABIT_STEPS, int(HABIT_STEPS * share))  # fewer teach no habit at all
     finetune(model, habits, steps=steps, seed=seed, batch=32, learning_rate=HABIT_RATE)
     weights = {name: value.clone() for name, value in model.state_dict().items()}
