@@ -8,8 +8,8 @@ Metric  accuracy of the second attempt, decoded greedily, after 60 updates of TR
 Arms    baseline: every rollout twice. method: Octopus. placebo: the 8 further rows are drawn from all pairs of
         attempts without regard to what is right, with the same masks. All are paid by the paper's reward.
 
-How the start is trained was chosen on the reserved seed 1000, before any arm was run. All arms train at 3e-4,
-untuned.
+The start has the rates and steps of `judge_rlvr`'s; after 1000 of its 1200 steps on worked sums 32 % of the held-out
+ones are right on the reserved seed 1000. The cold start's steps and the arms' rate, 3e-4, are untuned.
 """
 
 from __future__ import annotations
