@@ -62,7 +62,7 @@ def test_half_of_each_group_is_made_up_and_paid_for_what_it_says(model):
         texts = [batch.completions[i] for i in rows.tolist()]
         assert len(texts) == 8
         halves = [text.split(OPEN) for text in texts[:4]]
-        firsts, seconds = {half[0] for half in halves}, {half[1] for half in halves if len(half) == 2}
+        firsts, seconds = {half[0] for half in halves}, {half[1] for half in halves if len(half) >= 2}
         for text in texts[4:]:
             first, second = text.split(OPEN)
             assert first in firsts
@@ -81,7 +81,7 @@ def test_what_is_hidden_ends_with_the_tag(model, stage):
     for text, mask, prompt in zip(batch.completions, batch.mask, batch.prompts):
         if OPEN not in text:
             continue
-        first, second = text.split(OPEN)
+        first, second = text.split(OPEN)[:2]  # a second tag ends what is read, as in `split_response`
         gold = TASKS[prompt.removeprefix("<bos><user>").removesuffix("<bot>")]
         differ = (gold in first) != (gold in second)
         hidden = len(encode(first + OPEN)) if stage == 1 or differ else 0
