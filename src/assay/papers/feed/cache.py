@@ -13,6 +13,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from assay.errors import UserError
+from assay.papers.sqlite import write_ahead
 from assay.places import cache_root
 
 _TABLE = """
@@ -72,7 +73,7 @@ class Cache:
         with self._told():
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._db = sqlite3.connect(self.path, timeout=30, isolation_level=None)
-            self._db.execute("PRAGMA journal_mode = WAL")
+            write_ahead(self._db)
             self._db.execute("PRAGMA synchronous = NORMAL")  # a power cut may cost answers, never the file
             self._db.execute(_TABLE)
 

@@ -19,6 +19,7 @@ from typing import Any, Literal
 
 from assay.errors import AssayError, UserError
 from assay.papers.feed.model import Listed
+from assay.papers.sqlite import write_ahead
 
 Stage = Literal["listed", "fetched", "written", "rendered", "failed"]
 BUSY_SECONDS = 30
@@ -107,7 +108,7 @@ class Ledger:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
-            self._connection.execute("PRAGMA journal_mode = WAL")
+            write_ahead(self._connection)
             with self._changing() as connection:  # two processes may find the file new at once
                 (version,) = connection.execute("PRAGMA user_version").fetchone()
                 if version == 0:

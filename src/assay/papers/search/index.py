@@ -17,6 +17,7 @@ from assay.errors import UserError
 from assay.papers.search.document import WEIGHTS, Document
 from assay.papers.search.query import Query
 from assay.papers.search.text import Snippet, snippet, spaced
+from assay.papers.sqlite import write_ahead
 
 VERSION = 2
 _COLUMNS = tuple(WEIGHTS)
@@ -193,7 +194,7 @@ def _open(path: Path | None) -> sqlite3.Connection:
         with _closed_after_failure(connection):
             (version,) = connection.execute("PRAGMA user_version").fetchone()
             if version == 0:
-                connection.execute("PRAGMA journal_mode = WAL")
+                write_ahead(connection)
                 connection.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} COMMIT;")
                 version = VERSION
     except sqlite3.DatabaseError as error:  # not a database, or cut off: everything in it can be made again
