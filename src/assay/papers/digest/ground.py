@@ -117,7 +117,7 @@ class Source:
         self.text = text
         self._numbers = _ranged(_plain(text), list(_read(_ANY_NUMBER, text)))
         self._units: dict[float, set[str]] = {}
-        for number in self._numbers:
+        for number in (*self._numbers, *numbers(text)):  # also as a text that states it is read
             self._units.setdefault(_key(number.value), set()).add(number.unit)
         for match in _WORD.finditer(text):
             self._units.setdefault(_key(_WORDS[match[0].lower()]), set()).add("")
