@@ -55,7 +55,7 @@ trials = tuple(
         metric=Metric("accuracy at equal cost", "higher", "share right"),
         bar=Bar(relative=0.1),
         arms={"baseline": baseline, "placebo": placebo, "method": method},
-        world="many_lab:world",
+        world="scale_lab:world",
         mirrors=(Mirror("accuracy as a ratio", 2.0, ("method", "baseline")),),
     )
     for i in range(124)
@@ -66,16 +66,16 @@ trials = tuple(
 def build(folder: Path, seeds: int) -> Path:
     """A distribution of 124 trials below `folder/site`, and a store with `seeds` seeds of each, judged."""
     site = folder / "site"
-    home = site / "many_lab-1.0.dist-info"
+    home = site / "scale_lab-1.0.dist-info"
     home.mkdir(parents=True)
-    (site / "many_lab.py").write_text(MODULE)
-    (home / "METADATA").write_text("Metadata-Version: 2.1\nName: many-lab\nVersion: 1.0\n")
+    (site / "scale_lab.py").write_text(MODULE)
+    (home / "METADATA").write_text("Metadata-Version: 2.1\nName: scale-lab\nVersion: 1.0\n")
     (home / "RECORD").write_text("")
-    points = "".join(f"t{i:03d} = many_lab:trials\n" for i in range(TRIALS))
+    points = "".join(f"t{i:03d} = scale_lab:trials\n" for i in range(TRIALS))
     (home / "entry_points.txt").write_text(f"[assay.trials]\n{points}")
     sys.path.insert(0, str(site))
     try:
-        trials = [registry.load(entry) for entry in registry.list_trials() if entry.name.startswith("many-lab/")]
+        trials = [registry.load(entry) for entry in registry.list_trials() if entry.name.startswith("scale-lab/")]
         fingerprint = trial_fingerprint(trials[0])
     finally:
         sys.path.remove(str(site))
@@ -104,7 +104,7 @@ def units(trial: Trial, seeds: int, fingerprint: str) -> list[UnitResult]:
             found.append(
                 UnitResult(
                     unit_key=hashlib.sha256(f"{trial.name} {arm} {seed}".encode()).hexdigest(),
-                    trial=f"many-lab/{trial.name}",
+                    trial=f"scale-lab/{trial.name}",
                     arm=arm,
                     seed=seed,
                     quick=False,
@@ -180,14 +180,14 @@ def test_status_and_the_list_of_trials_are_quick_on_such_a_store(store: Path) ->
     assert used < 1.5 * BUSY
     said, used, waited = assay(store, "trials", "list")
     print(f"trials list: {used:.2f} s of processor, {waited:.2f} s of clock")
-    assert said.count("many-lab/") == TRIALS
+    assert said.count("scale-lab/") == TRIALS
     assert used < 0.3
 
 
 def test_a_report_imports_no_trial_and_nothing_heavy_it_does_not_need(store: Path, tmp_path: Path) -> None:
     code = (
         "import sys; from assay.cli.main import main; main(sys.argv[1:]); print(sorted(m for m in sys.modules if m in "
-        "{'many_lab', 'torch', 'matplotlib', 'scipy', 'inspect_ai', 'transformers', 'rich', 'http.server'}))"
+        "{'scale_lab', 'torch', 'matplotlib', 'scipy', 'inspect_ai', 'transformers', 'rich', 'http.server'}))"
     )
     environment = {**os.environ, "PYTHONPATH": str(store.parent / "site"), "ASSAY_CACHE": str(store.parent / "cache")}
     words = ["report", "--store", str(store), "--out", str(tmp_path / "r.html")]
