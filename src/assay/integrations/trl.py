@@ -38,6 +38,7 @@ from transformers.utils import logging as transformers_logging
 from trl import GRPOConfig, GRPOTrainer
 from trl import __version__ as trl_version
 
+from assay.methods.parsing import as_text
 from assay.methods.post_training.batch import RolloutBatch
 from assay.methods.post_training.losses import TokenLoss
 from assay.methods.post_training.pipeline import AdvantageEstimator, RewardFunction, Stateful
@@ -150,8 +151,8 @@ class AdvantageGRPOTrainer(GRPOTrainer):
             rewards=rewards,
             group=torch.arange(len(rewards), device=rewards.device) // rollouts,
             mask=mask,
-            prompts=tuple(_text(prompt) for prompt in gather_object(list(scored.prompts))),
-            completions=tuple(_text(completion) for completion in gather_object(list(scored.completions))),
+            prompts=tuple(as_text(prompt) for prompt in gather_object(list(scored.prompts))),
+            completions=tuple(as_text(completion) for completion in gather_object(list(scored.completions))),
             step=self.state.global_step,
             allow_singletons=rollouts == 1,
             **fields,
@@ -213,11 +214,6 @@ def _check_settings(args: GRPOConfig, advantage: AdvantageEstimator, loss: Token
     for reader in (advantage, loss):
         if reader is not None and "ref_logprobs" in reader.needs and args.beta == 0:
             raise ValueError(f"{type(reader).__name__} needs a reference model: set GRPOConfig(beta=1e-12)")
-
-
-def _text(message: Any) -> str:
-    """A prompt or completion as text: conversations by their contents, one line a message."""
-    return message if isinstance(message, str) else "\n".join(str(turn["content"]) for turn in message)
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,8 @@ from typing import Literal, Protocol
 import torch
 from torch import Tensor
 
+from assay.methods.policy_gradient import clipped_surrogate
+
 Level = Literal["token", "sequence"]
 Reduce = Literal["sequence", "token"]
 
@@ -51,6 +53,11 @@ def masked_mean(values: Tensor, mask: Tensor, reduce: Reduce = "sequence") -> Te
 def sequence_means(values: Tensor, mask: Tensor) -> Tensor:
     """(B, T) to (B,): each row's mean over its trained tokens, 0 where it trains none."""
     return (values * mask).sum(dim=1) / mask.sum(dim=1).clamp(min=1)
+
+
+def over_tokens(advantages: Tensor) -> Tensor:
+    """Advantages of rows, (B,), as (B, 1); those of tokens, (B, T), as they are."""
+    return advantages if advantages.dim() == 2 else advantages.unsqueeze(1)
 
 
 def log_ratio(logprobs: Tensor, old_logprobs: Tensor, mask: Tensor, level: Level) -> Tensor:
@@ -94,13 +101,12 @@ class ClippedLoss:
         ref_logprobs: Tensor | None = None,
         rollout_logprobs: Tensor | None = None,
     ) -> tuple[Tensor, dict[str, float]]:
-        ratio = log_ratio(logprobs, old_logprobs, mask, self.level).exp()
-        over_tokens = advantages if advantages.dim() == 2 else advantages.unsqueeze(1)
-        clipped = ratio.clamp(1 - self.eps_low, 1 + self.eps_high)
-        surrogate = torch.min(ratio * over_tokens, clipped * over_tokens).expand_as(mask)
-        held_back = (clipped * over_tokens < ratio * over_tokens).expand_as(mask)
+        ratio = log_ratio(logprobs, old_logprobs, mask, self.level)
+        advantages = over_tokens(advantages)
+        surrogate = clipped_surrogate(ratio, torch.zeros_like(ratio), advantages, self.eps_low, self.eps_high)
+        held_back = (surrogate < ratio.exp() * advantages).expand_as(mask)
         share = masked_mean(held_back.to(logprobs.dtype), mask, "token")
-        return -masked_mean(surrogate, mask, self.reduce), {"clipped_share": float(share)}
+        return -masked_mean(surrogate.expand_as(mask), mask, self.reduce), {"clipped_share": float(share)}
 
 
 @dataclass(frozen=True)
@@ -120,9 +126,8 @@ class ReinforceLoss:
         ref_logprobs: Tensor | None = None,
         rollout_logprobs: Tensor | None = None,
     ) -> tuple[Tensor, dict[str, float]]:
-        over_tokens = advantages if advantages.dim() == 2 else advantages.unsqueeze(1)
         drift = masked_mean((logprobs.detach() - old_logprobs).masked_fill(~mask, 0).abs(), mask, "token")
-        loss = -masked_mean(over_tokens * logprobs.masked_fill(~mask, 0), mask, self.reduce)
+        loss = -masked_mean(over_tokens(advantages) * logprobs.masked_fill(~mask, 0), mask, self.reduce)
         return loss, {"policy_drift": float(drift)}
 
 

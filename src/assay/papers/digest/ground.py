@@ -116,8 +116,9 @@ class Source:
     def __init__(self, text: str) -> None:
         self.text = text
         self._numbers = _ranged(_plain(text), list(_read(_ANY_NUMBER, text)))
+        self._figures = numbers(text)  # as a text that states them is read
         self._units: dict[float, set[str]] = {}
-        for number in (*self._numbers, *numbers(text)):  # also as a text that states it is read
+        for number in (*self._numbers, *self._figures):
             self._units.setdefault(_key(number.value), set()).add(number.unit)
         for match in _WORD.finditer(text):
             self._units.setdefault(_key(_WORDS[match[0].lower()]), set()).add("")
@@ -168,12 +169,11 @@ class Source:
 
     @cached_property
     def _pairs(self) -> list[tuple[Number, Number]]:
-        figures = numbers(self.text)
-        starts = [n.start for n in figures]
+        starts = [n.start for n in self._figures]
         return [
             (a, b)
-            for i, a in enumerate(figures)
-            for b in figures[i + 1 : bisect_right(starts, a.start + NEAR)]
+            for i, a in enumerate(self._figures)
+            for b in self._figures[i + 1 : bisect_right(starts, a.start + NEAR)]
             if a.base != b.base
         ]
 
