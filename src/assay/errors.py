@@ -1,6 +1,11 @@
 """Errors that a user can cause. The command line prints them as one line and exits with their code."""
 
 
+def first_line(error: BaseException) -> str:
+    """What an error says, in a line; its kind where it says nothing."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
 class AssayError(Exception):
     """Base of the errors below; `exit_code` is what the command returns."""
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
 from functools import lru_cache
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from assay import __version__
+from assay.engine.files import put
 from assay.engine.fingerprint import fingerprint, sources
 from assay.engine.registry import Entry
 from assay.engine.trial import Bar, Bars, Measures, Metric, Mirror, Trial
@@ -65,12 +65,8 @@ def keep(entry: Entry, trial: Trial) -> Card:
     looked_at = dict((sources(modules) | of_trial).values())
     card = Card(trial, fingerprint(modules))
     kept = {"trial": _plain(trial), "fingerprint": card.fingerprint, "sources": looked_at}
-    path = _path(entry)
-    temporary = path.with_suffix(f".{os.getpid()}.tmp")
     with contextlib.suppress(OSError):  # without a card the trial is imported again: slower, not wrong
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(json.dumps(kept), "utf-8")
-        temporary.replace(path)
+        put(_path(entry), json.dumps(kept).encode())
     return card
 
 

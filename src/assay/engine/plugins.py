@@ -18,6 +18,7 @@ from email.parser import HeaderParser
 from pathlib import Path
 from typing import Any
 
+from assay.engine.files import put
 from assay.places import cache_root
 
 GROUPS = ("assay.trials", "assay.worlds", "assay.models")
@@ -122,8 +123,5 @@ def _read() -> dict[str, dict[str, Any]]:
 
 
 def _write(found: Mapping[str, Any]) -> None:
-    temporary = _path().with_suffix(f".{os.getpid()}.tmp")
     with contextlib.suppress(OSError):  # a cache that cannot be written only costs the time of reading again
-        temporary.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(json.dumps({"form": _FORM, "distributions": found}), "utf-8")
-        temporary.replace(_path())
+        put(_path(), json.dumps({"form": _FORM, "distributions": found}).encode())

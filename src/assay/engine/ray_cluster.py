@@ -22,7 +22,7 @@ from typing import Any
 from assay.engine.fingerprint import fingerprint
 from assay.engine.machine import this_machine
 from assay.engine.scratch import scratch, short_parent
-from assay.errors import EnvironmentFailed, UserError
+from assay.errors import EnvironmentFailed, UserError, first_line
 
 KNOCK_S = 5.0
 # Read when Ray is imported: it reports nothing to anybody, and prints nothing over our own lines (or our JSON).
@@ -138,10 +138,6 @@ def on_node(name: str) -> Any:
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
     return NodeAffinitySchedulingStrategy(name, soft=False)
-
-
-def first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 def _unfit(names: list[str], modules: tuple[str, ...], code: str) -> dict[str, str]:

@@ -20,11 +20,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from assay.engine.files import put
 from assay.engine.pool import SAMPLE_S, Done, Limits, Parcel, Pool, pack
-from assay.engine.ray_cluster import first_line, join, on_node, ray, room
+from assay.engine.ray_cluster import join, on_node, ray, room
 from assay.engine.trial import Status
 from assay.engine.worker import Job, Outcome
-from assay.errors import EnvironmentFailed, UserError
+from assay.errors import EnvironmentFailed, UserError, first_line
 from assay.places import cache_root
 
 QUEUE = 2  # units taken on for every actor: one it works on, one that is next
@@ -47,7 +48,7 @@ class Host:
         """Run one unit. `files` are references to what must be in the node's cache; `fetch` is one to bring back."""
         for place, (reference,) in files.items():
             if not (path := cache_root() / place).exists():
-                _put_away(path, ray().get(reference))
+                put(path, ray().get(reference))
         self._pool.forward(parcel, limits)
         while not (done := self._pool.wait()):
             pass
@@ -215,7 +216,7 @@ class RayPool:
             return self._lost(seat, task, error)
         seat.task = seat.reference = None
         if fetched is not None and not (path := cache_root() / task.fetch).exists():
-            _put_away(path, fetched)
+            put(path, fetched)
         assert isinstance(done, Done)
         return done
 
@@ -243,10 +244,3 @@ def _never_done(task: _Task, status: Status, why: str) -> Done:
 def _place(path: Path) -> str:
     """Where a file of the cache lies in it; '' for one that came with a package and is on the node with it."""
     return path.relative_to(cache_root()).as_posix() if path.is_relative_to(cache_root()) else ""
-
-
-def _put_away(path: Path, data: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    temporary.write_bytes(data)
-    temporary.replace(path)

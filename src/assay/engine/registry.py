@@ -13,7 +13,6 @@ import difflib
 import importlib
 import importlib.util
 import json
-import os
 import pkgutil
 import sys
 from collections.abc import Callable, Iterable
@@ -21,6 +20,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from assay.engine.files import put
 from assay.engine.plugins import Plugin, learn, plugins
 from assay.engine.trial import Trial
 from assay.errors import UserError
@@ -209,9 +209,7 @@ def write_index(found: list[Entry]) -> Path:
     """Write the index beside the trials, by way of a temporary name."""
     path = _package_folder(TRIALS_PACKAGE) / "_index.json"
     rows = [{k: v for k, v in asdict(e).items() if k not in ("error", "plugin")} for e in found]
-    temporary = path.with_suffix(f".{os.getpid()}.tmp")
-    temporary.write_text(json.dumps(rows, indent=1, ensure_ascii=False) + "\n", "utf-8")
-    temporary.replace(path)
+    put(path, (json.dumps(rows, indent=1, ensure_ascii=False) + "\n").encode())
     return path
 
 

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from assay.engine import journal, rows
 from assay.engine.trial import UnitResult
-from assay.errors import EnvironmentFailed, StoreLocked, UserError
+from assay.errors import EnvironmentFailed, StoreLocked, UserError, first_line
 
 if TYPE_CHECKING:
     import duckdb
@@ -142,7 +142,7 @@ class Store:
         try:
             yield
         except (duckdb.IOException, duckdb.TransactionException, duckdb.FatalException) as error:
-            raise EnvironmentFailed(f"store {self.path}: {_first_line(error)}; go on with --store OTHER") from error
+            raise EnvironmentFailed(f"store {self.path}: {first_line(error)}; go on with --store OTHER") from error
 
     @contextlib.contextmanager
     def alone(self) -> Iterator[None]:
@@ -301,7 +301,7 @@ class Store:
                     time.sleep(0.05)
                     continue
                 kind = StoreLocked if "lock" in str(error) else UserError
-                raise kind(f"store {self.path} cannot be opened: {_first_line(error)}") from error
+                raise kind(f"store {self.path} cannot be opened: {first_line(error)}") from error
             except duckdb.Error as error:
                 raise self._damaged(error) from error
 
@@ -310,7 +310,7 @@ class Store:
         last = self.snapshot_of("units")
         rescue = f"; its last snapshot can be taken into a new store: assay store import {last} --store NEW"
         return EnvironmentFailed(
-            f"store {self.path} is damaged ({_first_line(error)[:120]}){rescue if last.exists() else ''}"
+            f"store {self.path} is damaged ({first_line(error)[:120]}){rescue if last.exists() else ''}"
         )
 
     def _migrate(self, connection: duckdb.DuckDBPyConnection, read_only: bool) -> bool:
@@ -362,10 +362,6 @@ def _as_dicts(found: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
 
 def _data(value: Any) -> tuple[Any, ...]:
     return tuple(json.loads(value) if isinstance(value, str) else value)
-
-
-def _first_line(error: BaseException) -> str:
-    return str(error).splitlines()[0]
 
 
 def quoted(path: Path) -> str:

@@ -25,6 +25,7 @@ from typing import Any
 import psutil
 
 from assay.engine import isolation
+from assay.engine.files import put
 from assay.engine.fingerprint import digest
 from assay.engine.registry import get_world
 from assay.engine.trial import Cost, Json, Measures, Metric, NoHeadroom, Status
@@ -181,12 +182,8 @@ def _judge_arm(job: Job, found: Any) -> Outcome:
 
 def _judge_fixture(job: Job, found: Any) -> Outcome:
     """Put the value away under its final name, by way of a temporary one; its digest joins the pairing digest."""
-    path = _fixture_path(job)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(f".{os.getpid()}.tmp")
     value_digest = digest(found)
-    temporary.write_bytes(pickle.dumps(found, protocol=5))
-    temporary.replace(path)
+    put(_fixture_path(job), pickle.dumps(found, protocol=5))
     return Outcome(job.key, "ok", digest=value_digest)
 
 
