@@ -18,8 +18,10 @@ from assay.methods.metrics import (
     bootstrap_ci,
     calibration_report,
     cvar,
+    holm,
     pass_at_k,
     pass_hat_k,
+    tail_weights,
     vote,
     wilson,
 )
@@ -173,6 +175,19 @@ def test_the_interval_covers_the_truth_about_as_often_as_it_says() -> None:
 def test_both_forms_of_cvar_agree(losses: list[float], alpha: float) -> None:
     forms = [c + sum(max(x - c, 0) for x in losses) / ((1 - alpha) * len(losses)) for c in losses]
     assert cvar(losses, alpha) == pytest.approx(min(forms), abs=1e-9)
+    assert tail_weights(losses, alpha).sum() == pytest.approx(1)
+
+
+def test_the_tail_counts_its_border_by_the_fraction_that_is_in_it() -> None:
+    assert tail_weights([3.0, 1.0, 9.0, 5.0], alpha=0.6) == pytest.approx([0, 0, 1 / 1.6, 0.6 / 1.6])
+
+
+def test_holm_is_the_rule_of_statsmodels() -> None:
+    from statsmodels.stats.multitest import multipletests
+
+    p_values = [0.04, 0.001, 0.2, 0.03, 0.03]
+    assert holm(p_values) == pytest.approx(multipletests(p_values, method="holm")[1])
+    assert holm([]) == []
 
 
 @pytest.mark.parametrize(

@@ -342,11 +342,35 @@ def cvar(losses: ArrayLike, alpha: float = 0.95) -> float:
     """
     import numpy as np
 
-    worst_first = np.sort(np.asarray(losses, dtype=np.float64).ravel())[::-1]
-    if len(worst_first) == 0 or not np.isfinite(worst_first).all():
-        raise ValueError(f"losses: got {len(worst_first)} values, wanted at least one, all finite")
+    weights = tail_weights(losses, alpha)
+    return float(weights @ np.asarray(losses, dtype=np.float64).ravel())
+
+
+def tail_weights(losses: ArrayLike, alpha: float = 0.95) -> NDArray[np.float64]:
+    """What each loss counts in their `cvar`: (n,) with sum 1, 0 outside the worst share; of equal ones the first
+    counts first."""
+    import numpy as np
+
+    values = np.asarray(losses, dtype=np.float64).ravel()
+    if len(values) == 0 or not np.isfinite(values).all():
+        raise ValueError(f"losses: got {len(values)} values, wanted at least one, all finite")
     if not 0 < alpha < 1:
         raise ValueError(f"alpha: got {alpha}, wanted a share in (0, 1)")
-    tail = (1 - alpha) * len(worst_first)
-    weights = np.clip(tail - np.arange(len(worst_first)), 0, 1)
-    return float(worst_first @ weights / tail)
+    tail = (1 - alpha) * len(values)
+    weights = np.empty(len(values))
+    weights[np.argsort(-values, kind="stable")] = np.clip(tail - np.arange(len(values)), 0, 1) / tail
+    return weights
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """p-values adjusted for being read together, in their order (Holm's step-down rule).
+
+    >>> holm([0.01, 0.04, 0.03])
+    [0.03, 0.06, 0.06]
+    """
+    order = sorted(range(len(p_values)), key=lambda i: p_values[i])
+    adjusted, highest = [0.0] * len(p_values), 0.0
+    for rank, i in enumerate(order):
+        highest = max(highest, min(1.0, (len(p_values) - rank) * p_values[i]))
+        adjusted[i] = highest
+    return adjusted
