@@ -58,3 +58,9 @@ def test_rows_are_trained_by_a_loss_of_ones_own():
     assert sorted(seen[0].tolist()) == sorted(i for row in rows for i, asked in zip(row.ids, row.asked) if asked)
     with pytest.raises(ValueError, match="rows: got none"):
         finetune_rows(small(), [], steps=1, seed=0)
+
+
+@pytest.mark.parametrize("steps", [1, 2, 19, 20, 21])
+def test_few_steps_have_a_schedule_too(steps):
+    model = tiny_llama(hidden=16, layers=1, heads=2, mlp=16)
+    assert len(finetune(model, [("a", "b")], steps=steps, seed=0, batch=1)) == steps

@@ -70,10 +70,10 @@ def load(name: str, words: Sequence[str] = ()) -> tuple[LlamaForCausalLM, PreTra
 
     `words` become tokens of their own, at the end of the vocabulary, their embeddings the mean of the others.
     """
-    from assay.models import weights
+    from assay.models import derived, weights
 
     model = weights.read(weights.ensure(name, train=False))
-    tokenizer = tok.build(words)
+    tokenizer = tok.build([*derived.words(name), *words])
     if len(tokenizer) > model.config.vocab_size:
         add_tokens(model, len(tokenizer) - model.config.vocab_size)
     return model, tokenizer

@@ -14,19 +14,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from assay.errors import UserError
+from assay.models import derived
 from assay.models.nano import SIZES
 from assay.places import cache_root
 
 if TYPE_CHECKING:
-    from transformers import LlamaForCausalLM
+    from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
-NAMES = tuple(SIZES)
+NAMES = (*SIZES, *derived.DERIVED)
 _SHIPPED = Path(__file__).parent / "data"
 _WEIGHTS = "model.safetensors"
 
 
 def ensure(name: str, *, train: bool = True) -> Path:
-    """The folder of a model's weights, tokenizer and recipe.json; trains it (about an hour) where there is none.
+    """The folder of a model's weights, tokenizer and recipe.json; trains it where there is none (nano and micro
+    about an hour, the derived ones minutes).
 
     Raises UserError for an unknown name, or for weights that are missing while `train` is False.
     """
@@ -34,6 +36,9 @@ def ensure(name: str, *, train: bool = True) -> Path:
         return found
     if not train:
         raise UserError(f"the weights of {name} are not there: `assay models train {name}` makes them")
+    if name in derived.DERIVED:
+        ensure(derived.DERIVED[name].parent)
+        return derived.train_derived(name, cached(name))
     from assay.models.train import train_model
 
     return train_model(name, cached(name))
@@ -60,8 +65,8 @@ def cached(name: str) -> Path:
     """The folder in the cache that belongs to the model's present recipe."""
     from assay.models.recipe import RECIPES
 
-    key = hashlib.sha256(json.dumps(asdict(RECIPES[name]), sort_keys=True).encode()).hexdigest()[:16]
-    return cache_root() / "models" / f"{name}-{key}"
+    made_of = derived.key(name) if name in derived.DERIVED else json.dumps(asdict(RECIPES[name]), sort_keys=True)
+    return cache_root() / "models" / f"{name}-{hashlib.sha256(made_of.encode()).hexdigest()[:16]}"
 
 
 def recipe(name: str) -> dict[str, Any]:
@@ -75,7 +80,9 @@ def digest(name: str) -> str:
     return hashlib.sha256((ensure(name, train=False) / _WEIGHTS).read_bytes()).hexdigest()
 
 
-def save(model: LlamaForCausalLM, report: Mapping[str, Any], out: Path) -> None:
+def save(
+    model: LlamaForCausalLM, report: Mapping[str, Any], out: Path, tokenizer: PreTrainedTokenizerFast | None = None
+) -> None:
     """Write float16 weights, configuration, tokenizer and recipe.json; whoever finds the weights finds all."""
     from safetensors.torch import save_file
 
@@ -83,7 +90,7 @@ def save(model: LlamaForCausalLM, report: Mapping[str, Any], out: Path) -> None:
 
     out.mkdir(parents=True, exist_ok=True)
     model.config.save_pretrained(out)
-    tok.build().save_pretrained(out)
+    (tokenizer or tok.build()).save_pretrained(out)
     (out / "recipe.json").write_text(json.dumps(report, indent=2) + "\n", "utf-8")
     state = {
         name: tensor.detach().half().contiguous()
