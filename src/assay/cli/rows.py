@@ -18,7 +18,7 @@ def read_jsonl(file: Path, wanted: Sequence[str] = ()) -> list[Row]:
     """The objects of a JSONL file, one a line, blank lines left out. UserError names the line, and the field that
     is missing there."""
     rows: list[Row] = []
-    for number, line in enumerate(_text(file).split("\n"), 1):
+    for number, line in enumerate(read_text(file).split("\n"), 1):
         if not line.strip():
             continue
         try:
@@ -97,7 +97,8 @@ def numbers(cells: Sequence[Any], column: str, empty: float | None = None) -> li
     return found
 
 
-def _text(file: Path) -> str:
+def read_text(file: Path) -> str:
+    """A text file as UTF-8, with or without a mark at its beginning; UserError where it is neither there nor that."""
     if not file.is_file():
         raise UserError(f"{file}: no such file")
     try:

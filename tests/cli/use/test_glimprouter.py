@@ -42,8 +42,9 @@ def test_calibrate_prints_a_falling_table(questions, capsys):
     ("content", "words", "told"),
     [
         ("not json\n", ["--share", "0.4"], "line 1"),
-        ('{"question": "x"}\n', ["--share", "0.4"], '"input"'),
-        ("", ["--share", "0.4"], "no questions"),
+        ('{"question": "x"}\n', ["--share", "0.4"], "no field 'input'"),
+        ('{"input": 7}\n', ["--share", "0.4"], 'wanted a text as "input"'),
+        ("", ["--share", "0.4"], "no rows"),
         ('{"input": "x"}\n', [], "--threshold"),
         ('{"input": "x"}\n', ["--share", "0.4", "--threshold", "1"], "either"),
         ('{"input": "C63+5"}\n', ["--threshold", "-1"], "threshold"),

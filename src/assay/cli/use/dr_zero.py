@@ -82,7 +82,7 @@ def say(iteration: int, judged: Sequence[Judged]) -> None:
 
 def documents(folder: Path, piece: int) -> list[Document]:
     """The texts of a folder, in the order of their names, long ones cut. Raises UserError for a folder without any."""
-    from assay.cli.rows import read_jsonl
+    from assay.cli.rows import read_jsonl, read_text
     from assay.methods.post_training.dr_zero import Document, pieces
 
     if not folder.is_dir():
@@ -94,7 +94,7 @@ def documents(folder: Path, piece: int) -> list[Document]:
             rows = enumerate(read_jsonl(file, ("text",)), start=1)
             texts = [(str(row.get("id", f"{name}:{number}")), str(row["text"])) for number, row in rows]
         else:
-            texts = [(name, _text(file))]
+            texts = [(name, read_text(file))]
         read += [part for title, text in texts for part in pieces(Document(title, text), piece)]
     if not read:
         raise UserError(f"{folder}: no text in it, wanted {', '.join(SUFFIXES)} files that are not empty")
@@ -108,10 +108,3 @@ def documents(folder: Path, piece: int) -> list[Document]:
 async def found(index: TextIndex, query: str, k: int) -> list[Passage]:
     """The best passages, as models are given them."""
     return index.search(query, k)
-
-
-def _text(file: Path) -> str:
-    try:
-        return file.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise UserError(f"{file}: not UTF-8 text (byte {error.start})") from error

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from assay.cli.files import replacing
+from assay.cli.rows import read_jsonl
 from assay.errors import UserError
 
 
@@ -109,20 +110,11 @@ def _print_summary(rows: list[dict[str, Any]], routed: list[Any], arguments: arg
 
 
 def read_rows(path: Path) -> list[dict[str, Any]]:
-    """The questions of a JSONL file; a UserError names the line that is no object with a text `input`."""
-    rows = []
-    for number, line in enumerate(path.read_text("utf-8").splitlines(), 1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise UserError(f"{path}, line {number}: not JSON ({error.msg})") from None
-        if not isinstance(row, dict) or not isinstance(row.get("input"), str) or not row["input"]:
-            raise UserError(f'{path}, line {number}: wanted an object with a text "input"')
-        rows.append(row)
-    if not rows:
-        raise UserError(f'{path}: no questions; wanted one JSON object a line, {{"input": "..."}}')
+    """The questions of a JSONL file; a UserError names the line whose `input` is no text."""
+    rows = read_jsonl(path, ["input"])
+    for number, row in enumerate(rows, 1):
+        if not isinstance(row["input"], str) or not row["input"]:
+            raise UserError(f'{path}, question {number}: wanted a text as "input", got {row["input"]!r}')
     return rows
 
 
