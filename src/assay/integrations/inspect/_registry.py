@@ -11,6 +11,7 @@ from inspect_ai.model import ModelAPI, modelapi
 from assay.integrations.inspect.evaluation import astroreason, plan_with_tools
 from assay.integrations.inspect.lost_in_noise import distracted, last_block, lost_in_noise, noisy_check, read_evidence
 from assay.integrations.inspect.post_training import rubric_scorer, text2vis_scorer
+from assay.integrations.inspect.safety import sharp, sharp_risk
 from assay.integrations.inspect.test_time import glimprouter
 from assay.integrations.inspect.text_tasks import text
 
@@ -41,6 +42,8 @@ for _thing in (
     plan_with_tools,
     read_evidence,
     rubric_scorer,
+    sharp,
+    sharp_risk,
     text,
     text2vis_scorer,
 ):
