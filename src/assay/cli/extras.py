@@ -17,6 +17,7 @@ EXTRA_OF = {
     "ortools": "evaluation",
     "ot": "trl",
     "peft": "lm",
+    "playwright": "gui",
     "pyarrow": "trl",
     "pygments": "safety",
     "ray": "ray",
