@@ -23,21 +23,34 @@ _WORDS_OF_JUDGEMENT = frozenset({"yes", "no", "noanswer"})
 SHOWN_BACK = 4000  # characters of an unusable reply that its author is shown again
 
 
-def boxed_span(text: str) -> tuple[int, int] | None:
-    r"""Where the last complete `\boxed{…}` stands, from its backslash to past its brace; None without one.
+def boxed_spans(text: str) -> list[tuple[int, int]]:
+    r"""Where each complete `\boxed{…}` stands, in order, from its backslash to past its brace.
 
     Braces must balance; of boxes inside one another the outermost complete one counts.
     """
     opened: list[int | None] = []
-    last = None
+    spans: list[tuple[int, int]] = []
     for token in _BRACES.finditer(text):
         if token[0] == "{":
             opened.append(None)
         elif token[0].startswith("\\boxed"):
             opened.append(token.start())
         elif token[0] == "}" and opened and (start := opened.pop()) is not None:
-            last = (start, token.end())
-    return last
+            while spans and spans[-1][0] > start:
+                spans.pop()
+            spans.append((start, token.end()))
+    return spans
+
+
+def boxed_span(text: str) -> tuple[int, int] | None:
+    r"""Where the last complete `\boxed{…}` stands, as `boxed_spans` finds them; None without one."""
+    spans = boxed_spans(text)
+    return spans[-1] if spans else None
+
+
+def boxes(text: str) -> list[str]:
+    r"""What stands in each complete `\boxed{…}`, in order, without surrounding white space."""
+    return [text[text.index("{", start) + 1 : end - 1].strip() for start, end in boxed_spans(text)]
 
 
 def boxed(text: str) -> str | None:
@@ -46,10 +59,8 @@ def boxed(text: str) -> str | None:
     >>> boxed(r"so \boxed{\frac{1}{2}}, not \boxed{3")
     '\\frac{1}{2}'
     """
-    span = boxed_span(text)
-    if span is None:
-        return None
-    return text[text.index("{", span[0]) + 1 : span[1] - 1].strip()
+    found = boxes(text)
+    return found[-1] if found else None
 
 
 def tagged(text: str, tag: str) -> list[str]:

@@ -7,10 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from assay.methods.post_training.losses import ClippedLoss, Reduce, k3, masked_mean
-
-EPS_LOW, EPS_HIGH = 3e-4, 4e-4  # GSPO's clip in the paper
-GSPO = ClippedLoss("sequence", EPS_LOW, EPS_HIGH)
+from assay.methods.post_training.losses import GSPO, ClippedLoss, Reduce, k3, masked_mean
 
 
 @dataclass(frozen=True)

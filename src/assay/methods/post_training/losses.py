@@ -109,6 +109,9 @@ class ClippedLoss:
         return -masked_mean(surrogate.expand_as(mask), mask, self.reduce), {"clipped_share": float(share)}
 
 
+GSPO = ClippedLoss("sequence", eps_low=3e-4, eps_high=4e-4)  # at the clip that Octopus and P1-VL train with
+
+
 @dataclass(frozen=True)
 class ReinforceLoss:
     """-A log pi, no ratio and no clip: right only for rows that the present policy has just sampled."""

@@ -31,7 +31,8 @@ import torch
 from torch import Tensor
 
 from assay.methods.parsing import as_text, boxed, boxed_span, exact_match
-from assay.methods.post_training._octopus_loss import GSPO, CorrectionLoss, kl_mask
+from assay.methods.post_training._octopus_loss import CorrectionLoss, kl_mask
+from assay.methods.post_training.losses import GSPO
 from assay.methods.protocols import Message, Sampler
 
 __all__ = [
