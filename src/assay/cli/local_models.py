@@ -1,4 +1,4 @@
-"""Language models that a command loads from a folder, or by name from the cache of `transformers`."""
+"""Language models that a command loads: built-in ones, from a folder, or by name from the cache of `transformers`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,14 @@ from assay.errors import UserError
 
 
 def load(name: str) -> tuple[Any, Any]:
-    """A causal language model in evaluation mode, and its tokenizer."""
+    """A causal language model in evaluation mode, and its tokenizer. `name`: nano, micro, a folder or a hub's name."""
+    from assay.models import weights
+
+    if name in weights.NAMES:
+        from assay.models.nano import load as load_built_in
+
+        weights.ensure(name)
+        return load_built_in(name)
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     try:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+
 import anyio
 import pytest
 import torch
@@ -13,6 +15,7 @@ from inspect_ai.solver import Generate, TaskState, generate, solver
 from inspect_ai.tool import ToolInfo
 
 from assay.methods.concurrency import gather
+from assay.methods.interpretability import steer2adapt
 from assay.models import tokenizer as tok
 from assay.models.local_sampler import prompt_ids
 from assay.models.nano import load
@@ -173,3 +176,21 @@ def test_an_unknown_built_in_model_says_which_there_are():
 def test_connections_are_pooled_for_all_built_in_models(nano):
     assert nano.api.connection_key() == "assay"
     assert nano.api.max_connections() == 256
+
+
+def test_a_recipe_steers_the_model_for_as_long_as_it_lives(nano, tmp_path):
+    basis = steer2adapt.Basis(torch.full((1, 128), 2.0), ("loud",), 2, (2,))
+    for name, weight in (("loud", 1.0), ("none", 0.0)):
+        recipe = steer2adapt.Recipe((weight,), ("loud",), 0.0, (2,), norm_cap=2.0)
+        steer2adapt.save(tmp_path / f"{name}.json", basis, recipe)
+
+    async def main():
+        prompt, config = "Sabcd V", GenerateConfig(temperature=0.0, max_tokens=12)
+        plain = (await nano.generate(prompt, config=config)).completion
+        for name in ("loud", "none"):
+            steered = get_model("assay/nano", recipe=str(tmp_path / f"{name}.json"), memoize=False)
+            gc.collect()
+            said = (await steered.generate(prompt, config=config)).completion
+            assert (said == plain) == (name == "none")
+
+    anyio.run(main)

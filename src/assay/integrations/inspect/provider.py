@@ -1,5 +1,7 @@
 """Assay's built-in models as an Inspect model provider: `inspect eval TASK --model assay/nano`.
 
+`-M recipe=FILE` steers the model by what `assay use steer2adapt fit` wrote.
+
 A trailing assistant message is continued (prefill). Sampling settings that these models do not know are refused
 by name instead of being passed over.
 """
@@ -7,6 +9,7 @@ by name instead of being passed over.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from inspect_ai.model import (
@@ -41,8 +44,8 @@ _REFUSED = (
 
 
 class AssayModel(ModelAPI):
-    """`assay/NAME` for a built-in model. Without a `seed` in the configuration, asking the same prompt again gives
-    further replies of the same repeatable stream."""
+    """`assay/NAME` for a built-in model, steered where a recipe is given. Without a `seed` in the configuration,
+    asking the same prompt again gives further replies of the same repeatable stream."""
 
     def __init__(
         self,
@@ -50,12 +53,20 @@ class AssayModel(ModelAPI):
         base_url: str | None = None,
         api_key: str | None = None,
         config: GenerateConfig = GenerateConfig(),  # noqa: B008 - the signature Inspect calls
+        recipe: str | None = None,
         **model_args: Any,
     ) -> None:
         super().__init__(model_name, base_url, api_key, [], config)
         if model_args:
-            raise ValueError(f"model_args: got {sorted(model_args)}, but assay/{model_name} takes none")
-        self._local = LocalSampler(*load(model_name), in_thread=True)
+            raise ValueError(f"model_args: got {sorted(model_args)}, but assay/{model_name} takes only recipe")
+        model, tokenizer = load(model_name)
+        if recipe is not None:
+            from assay.methods.interpretability import steer2adapt
+
+            steered = steer2adapt.SteeredModel(model, *steer2adapt.load(Path(recipe)))
+            self._steering = steered.applied()  # kept: with the block gone, the hooks are
+            self._steering.__enter__()
+        self._local = LocalSampler(model, tokenizer, in_thread=True)
 
     async def generate(
         self,
