@@ -26,6 +26,7 @@ import json
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,7 @@ from trl import __version__ as trl_version
 from assay.methods.parsing import as_text
 from assay.methods.post_training.batch import RolloutBatch
 from assay.methods.post_training.losses import TokenLoss
-from assay.methods.post_training.pipeline import AdvantageEstimator, RewardFunction, Stateful
+from assay.methods.post_training.pipeline import AdvantageEstimator, RewardFunction, Scheduler, Stateful
 
 Annotate = Callable[[RolloutBatch], RolloutBatch]
 
@@ -244,6 +245,7 @@ def run_grpo(
     annotate: Annotate | None = None,
     loss: TokenLoss | None = None,
     rollout: Callable[..., dict[str, Any]] | None = None,
+    scheduler: Callable[[Any], Scheduler] | None = None,
 ) -> GRPORun:
     """Train a copy of `model` by GRPO on the CPU: `steps` updates of `batch` completions, `rollouts` a prompt.
 
@@ -251,6 +253,7 @@ def run_grpo(
     beta       weight of TRL's KL to the model as it came; 0 loads no reference
     clip       the two sides of the ratio's clip; `sequence_level` makes it GSPO's
     rollout    TRL's `rollout_func`, to sample in another way
+    scheduler  from the model in training to what chooses prompts, rollouts and max_tokens of each step in their place
 
     Nothing is written but a temporary folder; the data is shuffled by `seed`, which also seeds the sampling.
     """
@@ -286,7 +289,12 @@ def run_grpo(
         if beta > 0:  # TRL reads its reference model from the path that the trained one came from
             started.save_pretrained(folder)
             started = type(model).from_pretrained(folder)
-        trainer = AdvantageGRPOTrainer(
+        kind: Callable[..., AdvantageGRPOTrainer] = AdvantageGRPOTrainer
+        if scheduler is not None:
+            from assay.integrations.trl_scheduled import ScheduledGRPOTrainer  # which is built on this module
+
+            kind = partial(ScheduledGRPOTrainer, scheduler=scheduler(started))
+        trainer = kind(
             started,
             reward,
             args,

@@ -9,9 +9,9 @@ pytest.importorskip("inspect_ai")
 from inspect_ai import Task
 from inspect_ai import eval as run_eval
 from inspect_ai.dataset import Sample
-from inspect_ai.model import ModelOutput, ModelUsage, get_model
+from inspect_ai.model import ChatMessageUser, ContentImage, ContentText, ModelOutput, ModelUsage, get_model
 
-from assay.integrations.inspect.post_training import rubric_scorer, text2vis_scorer
+from assay.integrations.inspect.post_training import p1_vl_minions, rubric_scorer, text2vis_scorer
 
 RUBRIC = [{"criterion": "names Rome", "points": 3}, {"criterion": "is short", "points": 1}]
 
@@ -87,3 +87,29 @@ def test_plotting_code_is_run_and_its_picture_is_judged(tmp_path, vision, visual
     (score,) = log.samples[0].scores.values()
     assert score.value == 0.75 + 0.25 * visual
     assert score.metadata["error"] is None
+
+
+PASSES = '{"pass": true, "report": ""}'
+NO_FAULTS = '{"faults": []}'
+PIXEL = (
+    "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJg"
+    "gg=="
+)
+
+
+def test_studios_read_the_figure_solve_and_review(tmp_path):
+    question = [ChatMessageUser(content=[ContentImage(image=PIXEL), ContentText(text="What is k?")])]
+    roles = {
+        "visual": model("a spring", NO_FAULTS, "k = 3"),
+        "solver": model(r"so \boxed{3}"),
+        "introspector": model(NO_FAULTS),
+        "domain_verifier": model(PASSES, PASSES),
+        "general_verifier": model('{"domain": "physics"}', PASSES, PASSES),
+    }
+    task = Task(dataset=[Sample(question)], solver=p1_vl_minions(passes=2))
+    (log,) = run_eval(task, model=model("-"), model_roles=roles, log_dir=str(tmp_path), display="none")
+    assert log.status == "success", log.error
+    sample = log.samples[0]
+    assert sample.output.completion == r"so \boxed{3}"
+    done = sample.store["p1_vl"]
+    assert (done["verified"], done["figure"], done["domain"], done["rounds"]) == (True, "k = 3", "physics", 1)

@@ -10,7 +10,7 @@ from inspect_ai.model import ModelAPI, modelapi
 
 from assay.integrations.inspect.evaluation import astroreason, plan_with_tools
 from assay.integrations.inspect.lost_in_noise import distracted, last_block, lost_in_noise, noisy_check, read_evidence
-from assay.integrations.inspect.post_training import rubric_scorer, text2vis_scorer
+from assay.integrations.inspect.post_training import p1_vl_minions, rubric_scorer, text2vis_scorer
 from assay.integrations.inspect.safety import sharp, sharp_risk
 from assay.integrations.inspect.test_time import glimprouter
 from assay.integrations.inspect.text_tasks import text
@@ -39,6 +39,7 @@ for _thing in (
     last_block,
     lost_in_noise,
     noisy_check,
+    p1_vl_minions,
     plan_with_tools,
     read_evidence,
     rubric_scorer,

@@ -1,21 +1,23 @@
-"""Post-training rewards as Inspect scorers: replies graded by rubrics (RubricHub), and plotting code run and looked at
-(RL-Text2Vis).
+"""Post-training methods in Inspect: replies graded by rubrics (RubricHub), plotting code run and looked at
+(RL-Text2Vis), and a problem solved by studios that review one another (P1-VL).
 
     inspect score LOG.eval --scorer assay/rubric_scorer -S file=final.parquet --model-role grader=openai/...
     inspect score LOG.eval --scorer assay/text2vis_scorer -S table=sales.csv --model-role grader=openai/...
+    inspect eval TASK --solver assay/p1_vl_minions --model openai/... --model-role solver=vllm/...
 
-The grader is the model role `grader`; without one it is the model that is evaluated.
+A role without a model of its own, such as `grader`, is the model that is evaluated.
 """
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from inspect_ai.model import get_model
+from inspect_ai.model import ChatMessageAssistant, ContentImage, ModelOutput, get_model
 from inspect_ai.scorer import Score, Scorer, Target, mean, scorer, stderr
-from inspect_ai.solver import TaskState
+from inspect_ai.solver import Generate, Solver, TaskState, solver
 
 from assay.integrations.inspect.models import complete
 from assay.integrations.sandbox import run_python
@@ -111,3 +113,27 @@ def _expected(given: dict[str, Any] | None) -> Expected | None:
     if given is None:
         return None
     return Expected(tuple(given["x"]), tuple(given["y"]), frozenset(given["kinds"]), given.get("ordered", False))
+
+
+@solver
+def p1_vl_minions(passes: int = 5, max_rounds: int = 8) -> Solver:
+    """P1-VL's studios around each sample, images included. Roles: visual, solver, introspector, domain_verifier and
+    general_verifier. What became of the solution stands in the store under `p1_vl`."""
+    from assay.methods.post_training.p1_vl import Minions  # brings PyTorch along
+
+    async def solve(state: TaskState, generate: Generate) -> TaskState:
+        roles = ("visual", "solver", "introspector", "domain_verifier", "general_verifier")
+        loop = Minions(*(complete(get_model(role=role)) for role in roles), passes=passes, max_rounds=max_rounds)
+        done = await loop(state.input_text, _images(state))
+        state.output = ModelOutput.from_content(str(get_model(role="solver")), done.solution)
+        state.messages.append(ChatMessageAssistant(content=done.solution, source="generate"))
+        state.store.set("p1_vl", asdict(done))
+        return state
+
+    return solve
+
+
+def _images(state: TaskState) -> list[str]:
+    """The images of the sample's question: paths, links or data URLs."""
+    parts = [part for message in state.messages if isinstance(message.content, list) for part in message.content]
+    return [part.image for part in parts if isinstance(part, ContentImage)]
