@@ -8,6 +8,7 @@ from typing import Any
 from inspect_ai._util.registry import registry_add, registry_info
 from inspect_ai.model import ModelAPI, modelapi
 
+from assay.integrations.inspect.calibration import calibration
 from assay.integrations.inspect.evaluation import astroreason, plan_with_tools
 from assay.integrations.inspect.lost_in_noise import distracted, last_block, lost_in_noise, noisy_check, read_evidence
 from assay.integrations.inspect.post_training import p1_vl_minions, rubric_scorer, text2vis_scorer
@@ -34,6 +35,7 @@ def _name_by_package(thing: Callable[..., Any]) -> None:
 
 for _thing in (
     astroreason,
+    calibration,
     distracted,
     glimprouter,
     last_block,
