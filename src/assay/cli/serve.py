@@ -23,6 +23,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     astro.add_argument("--transport", choices=("stdio", "sse", "streamable-http"), default="stdio")
     astro.set_defaults(run=run_astroreason)
+    arena = served.add_parser("arenarl", help="the travel desk of a made-up city, for the task assay/open_travel")
+    arena.add_argument("--seed", type=int, default=0, metavar="N", help="which city (default: 0)")
+    arena.add_argument("--transport", choices=("stdio", "sse", "streamable-http"), default="stdio")
+    arena.set_defaults(run=run_arenarl)
     papers_serve.configure(served.add_parser("papers", help="the catalogue for agents: search, papers, claims"))
 
 
@@ -67,4 +71,15 @@ def run_astroreason(arguments: argparse.Namespace) -> int:
         raise UserError(str(error)) from error
     folder = arguments.case if arguments.case.is_dir() else arguments.case.parent
     serve("astroreason", Session(case, folder / "session.json").tools(), arguments.transport)
+    return 0
+
+
+def run_arenarl(arguments: argparse.Namespace) -> int:
+    """Serve the places of a seed's city, the same whatever the requests."""
+    from assay.integrations.mcp import serve
+    from assay.worlds.city import world
+    from assay.worlds.city_desk import CityDesk
+
+    desk = CityDesk(world(requests=1).sample(arguments.seed))
+    serve("city", desk.tools(), arguments.transport, read_only=True)
     return 0

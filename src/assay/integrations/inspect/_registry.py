@@ -8,6 +8,15 @@ from typing import Any
 from inspect_ai._util.registry import registry_add, registry_info
 from inspect_ai.model import ModelAPI, modelapi
 
+from assay.integrations.inspect.arenarl import (
+    open_deep_research,
+    open_travel,
+    oracle_plan,
+    valid_rate,
+    weak_plan,
+    win_rate,
+    with_mcp,
+)
 from assay.integrations.inspect.calibration import calibration
 from assay.integrations.inspect.evaluation import astroreason, plan_with_tools
 from assay.integrations.inspect.lost_in_noise import distracted, last_block, lost_in_noise, noisy_check, read_evidence
@@ -41,6 +50,9 @@ for _thing in (
     last_block,
     lost_in_noise,
     noisy_check,
+    open_deep_research,
+    open_travel,
+    oracle_plan,
     p1_vl_minions,
     plan_with_tools,
     read_evidence,
@@ -49,5 +61,9 @@ for _thing in (
     sharp_risk,
     text,
     text2vis_scorer,
+    valid_rate,
+    weak_plan,
+    win_rate,
+    with_mcp,
 ):
     _name_by_package(_thing)

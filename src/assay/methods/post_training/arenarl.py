@@ -6,6 +6,7 @@ knock-out needs 2N - 2 comparisons where a full round robin needs N (N - 1) / 2.
 
     ranking = await tournament("single", query, replies, both_orders(judge))
     trainer = AdvantageGRPOTrainer(..., advantage=Arena(judge))          # reads the batch's prompts and completions
+    await open_travel(queries, agent, judge, Path("bench"))              # data to imitate, to train on, to be tested by
 
 Where this differs from the paper's code
 - A match with a score that is not a finite number ends in an error; the code would go on with it.
@@ -18,6 +19,7 @@ from __future__ import annotations
 import math
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Literal
 
 import torch
@@ -28,9 +30,25 @@ from assay.methods.judging import JudgeError, PairJudge
 from assay.methods.parsing import ReplyError, ask_json
 from assay.methods.policy_gradient import group_advantages
 from assay.methods.post_training import _tournaments as tournaments
+from assay.methods.post_training._open_ended import (
+    OPEN_DEEP_RESEARCH,
+    OPEN_TRAVEL,
+    Agent,
+    Built,
+    Form,
+    build,
+    compared,
+    is_valid,
+)
 from assay.methods.post_training._tournaments import Pair, Ranking, Scores
 from assay.methods.post_training.batch import RolloutBatch
 from assay.methods.protocols import Complete
+
+__all__ = [
+    "OPEN_DEEP_RESEARCH", "OPEN_TRAVEL", "TOPOLOGIES", "Agent", "Arena", "Built", "Form", "RubricPairJudge", "Topology",
+    "compared", "discrimination_collapse", "is_valid", "open_benchmark", "open_deep_research", "open_travel",
+    "rank_advantages", "tournament",
+]  # fmt: skip
 
 Topology = Literal["single", "double", "round_robin", "anchor", "swiss"]
 TOPOLOGIES: dict[str, Callable[[int, tournaments.Play], Awaitable[Ranking]]] = {
@@ -147,6 +165,30 @@ class RubricPairJudge:
             self.undecided += 1
             return UNDECIDED
         return _combined(marks["a"]), _combined(marks["b"])
+
+
+async def open_benchmark(
+    form: Form,
+    queries: Sequence[str],
+    agent: Agent,
+    judge: PairJudge,
+    folder: Path,
+    *,
+    reference: Agent | None = None,
+    rollouts: int = 4,
+    workers: int = 4,
+) -> Built:
+    """A benchmark of a form from one's own queries: see `_open_ended.build`. Of each query's trajectories the winner
+    of a seeded knock-out is the one to imitate; the anchor is the first."""
+
+    async def best(query: str, trajectories: Sequence[str]) -> int:
+        return (await tournament("single", query, trajectories, judge)).order[0]
+
+    return await build(form, queries, agent, best, folder, reference=reference, rollouts=rollouts, workers=workers)
+
+
+open_travel = partial(open_benchmark, OPEN_TRAVEL)
+open_deep_research = partial(open_benchmark, OPEN_DEEP_RESEARCH)
 
 
 def discrimination_collapse(scores: Sequence[Sequence[Sequence[float]]]) -> float:
