@@ -7,10 +7,11 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from transformers import GPT2Config, GPT2LMHeadModel
 
 from assay.methods.activations import capture
 from assay.methods.interpretability import _minimal_pairs, _steer_report
-from assay.methods.interpretability._steer_margins import prompt_ids
+from assay.methods.interpretability._replies import prompt_ids
 from assay.methods.interpretability._steer_search import Tried, maximise, starts
 from assay.methods.interpretability.steer2adapt import (
     STABLE,
@@ -86,6 +87,15 @@ def test_a_choice_is_worth_what_the_model_itself_says(nano):
 
     wanted = log_p("dcba") - max(log_p("abcd"), log_p("d"))
     assert margins(model, tokenizer, [item, Item("S", "x")])[0] == pytest.approx(wanted, abs=1e-3)
+
+
+def test_padding_changes_no_margin_where_positions_are_absolute():
+    torch.manual_seed(0)
+    model = GPT2LMHeadModel(GPT2Config(vocab_size=256, n_embd=32, n_layer=2, n_head=2, n_positions=64)).eval()
+    tokenizer = load_model("nano")[1]
+    items = [Item("Sab", "ba", ("ab",)), Item("Sabcdefgh V", "hgfedcba", ("abc",))]
+    together = margins(model, tokenizer, items)
+    assert together == pytest.approx([margins(model, tokenizer, [item])[0] for item in items], abs=1e-4)
 
 
 def test_a_concept_is_the_difference_of_the_means_at_the_length_of_the_states(nano):

@@ -90,7 +90,7 @@ def run_prompt(arguments: argparse.Namespace) -> int:
     import torch
 
     from assay.cli.local_models import load
-    from assay.methods.interpretability._steer_margins import prompt_ids
+    from assay.methods.interpretability._replies import prompt_ids
     from assay.methods.interpretability.steer2adapt import SteeredModel
 
     if arguments.max_tokens < 1:

@@ -23,8 +23,9 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import BoolTensor, Tensor
 
-from assay.methods.activations import Intervention, capture, find_layers, intervene
-from assay.methods.interpretability._steer_margins import Item, margins, pad_of, padded, prompt_ids
+from assay.methods.activations import Intervention, find_layers, intervene
+from assay.methods.interpretability._replies import prompt_states
+from assay.methods.interpretability._steer_margins import Item, margins
 from assay.methods.interpretability._steer_search import Backend, Tried, maximise
 
 Positions = Literal["all", "generated"]
@@ -136,7 +137,7 @@ def concept_vector(
         raise ValueError(f"positive, negative: got {len(positive)} and {len(negative)} prompts, wanted equal, >= 1")
     if method not in ("mean_diff", "pca"):
         raise ValueError(f"method: got {method!r}, wanted 'mean_diff' or 'pca'")
-    states = torch.cat([_states(model, tokenizer, prompts, layer, positions) for prompts in (positive, negative)])
+    states = prompt_states(model, tokenizer, [*positive, *negative], [layer], positions)[layer]
     apart = states[: len(positive)] - states[len(positive) :]
     direction = apart.mean(dim=0)
     if method == "pca":
@@ -304,17 +305,6 @@ def load(path: Path) -> tuple[Basis, Recipe]:
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{path}: not a steering recipe of the form {SCHEMA}") from error
     return Basis(vectors, recipe.names, layer, recipe.layers), recipe
-
-
-def _states(
-    model: Any, tokenizer: Any, prompts: Sequence[str], layer: int, positions: Literal["last", "mean"]
-) -> Tensor:
-    """(N, D): the state of each prompt's last token, or the mean over its tokens."""
-    ids, mask = padded([prompt_ids(tokenizer, prompt) for prompt in prompts], pad_of(tokenizer))
-    if positions == "last":
-        return capture(model, ids, [layer], positions="last", attention_mask=mask)[layer][:, 0].float()
-    states = capture(model, ids, [layer], attention_mask=mask)[layer].float()
-    return states.sum(dim=1) / mask.sum(dim=1, keepdim=True)
 
 
 def _tuples(data: Mapping[str, Any]) -> dict[str, Any]:
