@@ -86,6 +86,11 @@ class Score:
         """Mean F1 over "none" and the three roles."""
         return sum(self.f1.values()) / len(self.f1)
 
+    @property
+    def gist_f1(self) -> float:
+        """F1 of gist or not, whatever the role."""
+        return 2 * self.true_positives / (2 * self.true_positives + self.false_positives + self.false_negatives)
+
 
 @cache
 def load() -> tuple[LabelledComment, ...]:
