@@ -1,1 +1,1 @@
-"""Small text tasks with a checker each: chain, lookup, countdown, lists, their mixture mix6, and sums."""
+"""Small text tasks with a checker each, drawn by seed and split."""
