@@ -41,7 +41,7 @@ def test_json_follows_its_schema_and_is_byte_equal_without_time(report: Report) 
 
 def test_sarif_follows_the_standard_and_points_into_the_files(report: Report) -> None:
     sarif = json.loads(as_sarif(report))
-    schema = json.loads((Path(__file__).parent / "sarif-2.1.0-subset.schema.json").read_text())
+    schema = json.loads((Path(__file__).parents[1] / "sarif-2.1.0-subset.schema.json").read_text())
     jsonschema.Draft7Validator(schema, format_checker=jsonschema.Draft7Validator.FORMAT_CHECKER).validate(sarif)
     (run,) = sarif["runs"]
     rules = run["tool"]["driver"]["rules"]

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
-from typing import Any
-from urllib.parse import quote
+from assay.methods import scan_reports
+from assay.methods.scan_reports import Level, SarifResult, SarifRule
+from assay.methods.scan_reports import printable as _short
 
 from ._skill_report import Report, SkillResult, fingerprint
 from ._skill_rules import META, PATTERNS, RULES, SEVERITIES, Evidence, Rule
 
-_LEVEL = {"critical": "error", "high": "error", "medium": "warning", "low": "note"}
+_LEVEL: dict[str, Level] = {"critical": "error", "high": "error", "medium": "warning", "low": "note"}
 _SCORE = {"critical": "9.5", "high": "8.0", "medium": "5.0", "low": "2.0"}
-_SARIF_SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 
 
 def as_table(report: Report) -> str:
@@ -55,66 +54,51 @@ def as_markdown(report: Report) -> str:
 
 def as_sarif(report: Report) -> str:
     """SARIF 2.1.0 with one run; suppressed evidence is a result with `suppressions`."""
-    index = {rule.id: i for i, rule in enumerate(RULES)}
+    by_id = {rule.id: rule for rule in RULES}
     results = []
     for skill in report.skills:
         for finding in skill.findings:
-            results += [_sarif_result(skill, e, index, finding.confidence) for e in finding.evidence]
-        for s in skill.suppressed:
-            result = _sarif_result(skill, s.evidence, index, None)
-            results.append({**result, "suppressions": [{"kind": "inSource", "justification": s.reason}]})
-    version = report.to_dict()["version"]
-    run = {
-        "tool": {"driver": {"name": "assay skill_scan", "version": version, "rules": [_sarif_rule(r) for r in RULES]}},
-        "originalUriBaseIds": {"SRCROOT": {"description": {"text": "The folder that was scanned."}}},
-        "columnKind": "unicodeCodePoints",
-        "results": results,
-        "invocations": [{
-            "executionSuccessful": all(s.verdict != "error" for s in report.skills),
-            "toolExecutionNotifications": [
-                {"level": "warning", "message": {"text": f"{s.path}: {text}"}}
-                for s in report.skills for text in [*filter(None, [s.error]), *s.problems]
-            ],
-        }],
-    }  # fmt: skip
-    return json.dumps({"$schema": _SARIF_SCHEMA, "version": "2.1.0", "runs": [run]}, indent=1, sort_keys=True) + "\n"
+            more = {"confidence": finding.confidence}
+            results += [_sarif_result(skill, e, by_id[e.rule_id], more) for e in finding.evidence]
+        results += [_sarif_result(skill, s.evidence, by_id[s.evidence.rule_id], {}, s.reason) for s in skill.suppressed]
+    return scan_reports.as_sarif(
+        "assay skill_scan",
+        [_sarif_rule(rule) for rule in RULES],
+        results,
+        complete=all(s.verdict != "error" for s in report.skills),
+        warnings=[f"{s.path}: {text}" for s in report.skills for text in [*filter(None, [s.error]), *s.problems]],
+    )
 
 
-def _sarif_rule(rule: Rule) -> dict[str, Any]:
+def _sarif_rule(rule: Rule) -> SarifRule:
     pattern = PATTERNS.get(rule.pattern)
     dimension, title = (pattern.dimension, pattern.title) if pattern else ("form", "form of the skill")
-    return {
-        "id": rule.id,
-        "shortDescription": {"text": rule.title},
-        "fullDescription": {
-            "text": f"{rule.title}. A sign of pattern {rule.pattern} ({title}) in the dimension {dimension}."
-        },
-        "help": {
-            "text": f"Look at the marked place. If it is meant, say so beside it: skillscan: ignore {rule.id} <reason>"
-        },
-        "defaultConfiguration": {"level": _LEVEL[rule.severity]},
-        "properties": {"security-severity": _SCORE[rule.severity], "tags": [dimension, rule.pattern]},
-    }
+    return SarifRule(
+        rule.id,
+        rule.title,
+        f"{rule.title}. A sign of pattern {rule.pattern} ({title}) in the dimension {dimension}.",
+        f"Look at the marked place. If it is meant, say so beside it: skillscan: ignore {rule.id} <reason>",
+        _LEVEL[rule.severity],
+        {"security-severity": _SCORE[rule.severity], "tags": [dimension, rule.pattern]},
+    )
 
 
-def _sarif_result(skill: SkillResult, e: Evidence, index: dict[str, int], confidence: float | None) -> dict[str, Any]:
-    rule = RULES[index[e.rule_id]]
-    uri = e.path if skill.path in ("", ".") else f"{skill.path}/{e.path}"
-    return {
-        "ruleId": e.rule_id,
-        "ruleIndex": index[e.rule_id],
-        "level": _LEVEL[rule.severity],
-        "message": {"text": f"{rule.title}: {e.why}" if e.why != rule.title else rule.title},
-        "locations": [{"physicalLocation": {
-            "artifactLocation": {"uri": quote(uri), "uriBaseId": "SRCROOT"},
-            "region": {
-                "startLine": e.start_line, "startColumn": e.start_col, "endLine": e.end_line, "endColumn": e.end_col,
-                "snippet": {"text": e.snippet},
-            },
-        }}],
-        "partialFingerprints": {"primaryLocationLineHash": fingerprint(skill.path, e)},
-        "properties": {"weight": e.weight} | ({} if confidence is None else {"confidence": confidence}),
-    }  # fmt: skip
+def _sarif_result(
+    skill: SkillResult, e: Evidence, rule: Rule, more: dict[str, float], suppressed: str | None = None
+) -> SarifResult:
+    return SarifResult(
+        rule_id=e.rule_id,
+        message=f"{rule.title}: {e.why}" if e.why != rule.title else rule.title,
+        path=e.path if skill.path in ("", ".") else f"{skill.path}/{e.path}",
+        start_line=e.start_line,
+        end_line=e.end_line,
+        fingerprint=fingerprint(skill.path, e),
+        start_column=e.start_col,
+        end_column=e.end_col,
+        snippet=e.snippet,
+        properties={"weight": e.weight, **more},
+        suppressed=suppressed,
+    )
 
 
 def _skill_markdown(skill: SkillResult) -> list[str]:
@@ -152,11 +136,6 @@ def _closing(report: Report) -> str:
     if report.baseline:
         parts.append(f"only what is new since {report.baseline}")
     return f"{'; '.join(parts)}. Judge: {report.judge}; scanners: {', '.join(report.scanners) or 'none'}."
-
-
-def _short(text: str, length: int = 110) -> str:
-    text = "".join(c if c.isprintable() else "?" for c in " ".join(text.split()))  # no escape codes of a stranger
-    return text if len(text) <= length else text[: length - 1] + "…"
 
 
 def _cell(text: str) -> str:

@@ -11,6 +11,8 @@ from functools import cache
 from importlib.resources import files
 from typing import Any, Literal
 
+from assay.methods.scan_reports import assay_version
+
 from ._skill_rules import DIMENSIONS, META, PATTERNS, SEVERITIES, Evidence
 from ._skill_scanners import ScanHit
 
@@ -147,16 +149,10 @@ class Report:
 
     def to_dict(self, *, time: bool = True) -> dict[str, Any]:
         """The report as plain data, in the form that `skill_report.schema.json` describes."""
-        from importlib.metadata import PackageNotFoundError, version
-
-        try:
-            here = version("assay-papers")
-        except PackageNotFoundError:  # run from a source tree that was never installed
-            here = "0"
         content: dict[str, Any] = {
             "schema": SCHEMA,
             "tool": "assay skill_scan",
-            "version": here,
+            "version": assay_version(),
             "root": self.root,
             "summary": self.summary(),
             "scanners": list(self.scanners),
