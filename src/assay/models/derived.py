@@ -36,7 +36,9 @@ class Derived:
     words: str = ""
 
 
-DERIVED: Mapping[str, Derived] = {}
+DERIVED: Mapping[str, Derived] = {
+    "micro-styles": Derived("micro", "assay.worlds.text.styles:lessons", steps=500),
+}
 
 
 def words(name: str) -> tuple[str, ...]:
