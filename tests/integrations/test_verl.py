@@ -6,7 +6,9 @@ import torch
 from assay.integrations import verl
 from assay.methods.post_training.hadw import HADW
 from assay.methods.post_training.losses import ClippedLoss, ReinforceLoss
+from assay.methods.post_training.p1_vl import GSPOLoss, SeqMIS
 from assay.methods.post_training.pipeline import GroupNormalised, Pipeline
+from assay.methods.post_training.prl import FutureKL
 
 HAS_VERL = importlib.util.find_spec("verl") is not None
 
@@ -58,6 +60,27 @@ def test_what_verl_does_not_hand_over_cannot_be_asked_for():
         verl.tag_uid("q", color=1)
 
 
+def test_the_estimator_in_the_place_of_gdpo_reads_log_probabilities_of_verls_batch():
+    torch.manual_seed(0)
+    logprobs, reference = -torch.rand(4, 3), -torch.rand(4, 3)
+    pipeline = Pipeline(GroupNormalised(scale="none"), FutureKL(beta=0.1, step_level=False, center=False))
+    fn = verl.verl_estimator(pipeline, whole=True)
+    batch = {"old_log_probs": logprobs, "ref_log_prob": reference}
+    advantages, _ = fn(REWARDS, MASK, ["a", "a", "b", "b"], batch=batch, non_tensor_batch={})
+    mask = MASK.bool()
+    to_come = ((logprobs - reference) * mask).flip(1).cumsum(1).flip(1)
+    plain = torch.tensor([[0.5], [-0.5], [0.0], [0.0]])
+    torch.testing.assert_close(advantages, (plain - 0.1 * to_come) * mask)
+
+
+def test_log_probabilities_that_verl_has_not_computed_are_named_with_the_setting_for_them():
+    fn = verl.verl_estimator(Pipeline(GroupNormalised(), FutureKL()), whole=True)
+    with pytest.raises(ValueError, match=r"ref_logprobs: verl's batch has no 'ref_log_prob'; set .*use_kl_loss"):
+        fn(REWARDS, MASK, ["a", "a", "b", "b"], batch={"old_log_probs": -torch.ones(4, 3)})
+    with pytest.raises(ValueError, match="register_whole hands them over"):
+        verl.register("x", FutureKL())
+
+
 class ActorConfig:
     """What verl's actor configuration says of the whole batch."""
 
@@ -91,6 +114,18 @@ def test_a_loss_gets_back_the_rollout_log_probabilities():
     torch.testing.assert_close(seen, rollout.sum())
     with pytest.raises(ValueError, match=r"rollout_correction\.rollout_is=token"):
         fn(old, old, old, MASK)
+
+
+def test_rows_that_trainer_and_engine_disagree_on_are_left_out_of_verls_loss():
+    old = -torch.rand(4, 3)
+    new, engine = old.clone().requires_grad_(), old.clone()
+    engine[1] -= 0.5
+    fn = verl.verl_loss(GSPOLoss(SeqMIS()))
+    loss, figures = fn(old, new, torch.ones(4, 3), MASK, rollout_is_weights=(old - engine).exp())
+    loss.backward()
+    assert figures["actor/seq_mis_kept"] == 0.75
+    assert new.grad[1].abs().sum() == 0
+    assert new.grad[0].abs().sum() > 0
 
 
 def test_a_trl_reward_scores_verls_rows():
@@ -145,3 +180,30 @@ def test_in_verls_registry_the_base_equals_verls_own_grpo():
     )
     theirs, _ = core_algos.compute_grpo_outcome_advantage(rewards.clone(), MASK, index)
     assert torch.allclose(ours, theirs, atol=1e-5)
+
+
+@pytest.mark.skipif(not HAS_VERL, reason="verl is not installed")
+def test_in_verls_own_trainer_prl_sees_the_reference():
+    import numpy as np
+    from verl import DataProto
+    from verl.trainer.config import AlgoConfig
+    from verl.trainer.ppo import core_algos
+    from verl.trainer.ppo.ray_trainer import compute_advantage
+
+    own = core_algos.ADV_ESTIMATOR_REGISTRY[verl.WHOLE]
+    try:
+        verl.register_whole(Pipeline(GroupNormalised(), FutureKL(beta=0.1)))
+        torch.manual_seed(0)
+        tensors = {
+            "token_level_rewards": REWARDS,
+            "response_mask": MASK.float(),
+            "old_log_probs": -torch.rand(4, 3),
+            "ref_log_prob": -torch.rand(4, 3),
+        }
+        uid = np.array(["a", "a", "b", "b"], dtype=object)
+        data = DataProto.from_dict(tensors=tensors, non_tensors={"uid": uid})
+        made = compute_advantage(data, adv_estimator="gdpo", config=AlgoConfig(adv_estimator="gdpo"))
+        wanted = verl.verl_estimator(Pipeline(GroupNormalised(), FutureKL(beta=0.1)), whole=True)
+        torch.testing.assert_close(made.batch["advantages"], wanted(REWARDS, MASK, uid, batch=tensors)[0])
+    finally:
+        core_algos.ADV_ESTIMATOR_REGISTRY[verl.WHOLE] = own

@@ -11,7 +11,8 @@ Then `VERL_USE_EXTERNAL_MODULES=my_adv python -m verl.trainer.main_ppo algorithm
 imports the modules named there in each of its processes.
 
 verl hands an estimator the token rewards, the response mask and the prompt's uid, nothing else. Groups come from the
-uid; an agent or a structural key travels in it too (`tag_uid`).
+uid; an agent or a structural key travels in it too (`tag_uid`). Only the estimator called "gdpo" also gets the batch:
+one that reads log-probabilities, such as PRL's `FutureKL`, takes its place (`register_whole`).
 
 A `TokenLoss` is registered by `register_loss` and asked for by `actor_rollout_ref.actor.policy_loss.loss_mode`. A
 reward in TRL's form is made a verl reward by `score_function`.
@@ -36,6 +37,13 @@ VerlEstimator = Callable[..., tuple[Tensor, Tensor]]
 VerlLoss = Callable[..., tuple[Tensor, dict[str, float]]]
 
 TAGS = frozenset({"agent", "key"})
+WHOLE = "gdpo"
+LOGPROBS = {"logprobs": "old_log_probs", "ref_logprobs": "ref_log_prob", "rollout_logprobs": "rollout_log_probs"}
+SETTING = {
+    "logprobs": "algorithm.rollout_correction.bypass_mode=false",
+    "ref_logprobs": "actor_rollout_ref.actor.use_kl_loss=true (kl_loss_coef may be 0)",
+    "rollout_logprobs": "actor_rollout_ref.rollout.calculate_log_probs=true",
+}
 _TAG = re.compile(r"::(agent|key)=(-?\d+)")
 
 
@@ -46,19 +54,30 @@ def register(name: str, estimator: AdvantageEstimator) -> None:
     _core_algos().register_adv_est(name)(wrapped)
 
 
+def register_whole(estimator: AdvantageEstimator) -> None:
+    """Put `estimator` in the place of verl's "gdpo", to be asked for by `algorithm.adv_estimator=gdpo`: there verl
+    hands over its whole batch, so that log-probabilities of actor, reference and engine can be read. verl's own GDPO
+    is gone from this process. Raises as `register` does."""
+    wrapped = verl_estimator(estimator, whole=True)
+    _core_algos().ADV_ESTIMATOR_REGISTRY[WHOLE] = wrapped
+
+
 def register_loss(name: str, loss: TokenLoss) -> None:
     """Make `loss` known to verl's actor as `name`. Raises as `register` does."""
     wrapped = verl_loss(loss)
     _core_algos().register_policy_loss(name)(wrapped)
 
 
-def verl_estimator(estimator: AdvantageEstimator) -> VerlEstimator:
-    """`estimator` with verl's signature: (B, T) rewards and mask to advantages and returns, each (B, T)."""
-    unknown = sorted(estimator.needs - TAGS)
+def verl_estimator(estimator: AdvantageEstimator, *, whole: bool = False) -> VerlEstimator:
+    """`estimator` with verl's signature: (B, T) rewards and mask to advantages and returns, each (B, T). `whole` is
+    for the one estimator that verl hands its batch to."""
+    read = sorted(estimator.needs & LOGPROBS.keys()) if whole else []
+    unknown = sorted(estimator.needs - TAGS - set(read))
     if unknown:
+        hint = "register_whole hands them over" if set(unknown) <= LOGPROBS.keys() else "verl has no such thing"
         raise ValueError(
-            f"{type(estimator).__name__} needs {', '.join(unknown)}, which verl hands to no estimator: "
-            "a TokenLoss that reads it goes through register_loss"
+            f"{type(estimator).__name__} needs {', '.join(unknown)}, which verl hands to no estimator of a name of "
+            f"its own: {hint}"
         )
 
     def advantages_and_returns(
@@ -66,20 +85,22 @@ def verl_estimator(estimator: AdvantageEstimator) -> VerlEstimator:
         response_mask: Tensor,
         index: Sequence[str] | None = None,
         config: Any = None,
+        batch: Mapping[str, Tensor] | None = None,
         **unused: Any,
     ) -> tuple[Tensor, Tensor]:
         if index is None:
             raise ValueError("index: got None, wanted the uid of each row (verl sets it where rollout.n > 1)")
         mask = response_mask.bool()
-        batch = RolloutBatch(
+        rollouts = RolloutBatch(
             rewards=(token_level_rewards * mask).sum(dim=1),
             group=_numbered([_TAG.sub("", str(uid)) for uid in index], mask.device),
             mask=mask | ~mask.any(dim=1, keepdim=True),  # a row without a trained token gets 0 below
             allow_singletons=True,
-            **{name: _tags(name, index, mask.device) for name in sorted(estimator.needs)},
+            **{name: _tags(name, index, mask.device) for name in sorted(estimator.needs & TAGS)},
+            **{name: _of_batch(name, batch, mask) for name in read},
         )
         with torch.no_grad():
-            advantages = estimator(batch)
+            advantages = estimator(rollouts)
         if advantages.dim() == 1:
             advantages = advantages.unsqueeze(1)
         advantages = advantages * mask
@@ -164,6 +185,14 @@ def _share(mask: Tensor, reduce: str, config: Any) -> float:
     key, mine = ("global_batch_size", len(mask)) if reduce == "sequence" else ("batch_num_tokens", int(mask.sum()))
     total = whole.get(key)
     return 1.0 if total is None else mine / float(total) * (whole.get("dp_size") or 1)
+
+
+def _of_batch(name: str, batch: Mapping[str, Tensor] | None, mask: Tensor) -> Tensor:
+    """Log-probabilities out of verl's batch, 0 outside the mask, where verl leaves whatever there was."""
+    values = None if batch is None else batch.get(LOGPROBS[name])
+    if values is None:
+        raise ValueError(f"{name}: verl's batch has no {LOGPROBS[name]!r}; set {SETTING[name]}")
+    return values.masked_fill(~mask, 0)
 
 
 def _tags(name: str, index: Sequence[str], device: torch.device) -> Tensor:

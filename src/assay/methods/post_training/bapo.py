@@ -250,8 +250,8 @@ class BAPOReward:
 
     The data set's column "answer" holds the gold answer. A column "stage" (as the rollout function of
     `assay.integrations.trl_rollouts` writes it) overrides the detector's stage; without it evaluations are paid
-    like training. Rows of one prompt are a group, and must lie in one call: in one process's batch with TRL, and
-    with the batch reward manager in verl, whose other managers score row by row.
+    like training. Rows of one prompt are a group, and must lie in one call: in one process's batch with TRL. For
+    verl, which scores row by row, there is `assay.integrations.verl_bapo`.
     """
 
     __name__ = "bapo"  # TRL logs a reward under its name

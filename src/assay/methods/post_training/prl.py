@@ -18,8 +18,8 @@ Details that matter
   the method has another name, takes every token for a step (`step_level=False`). Both are unbiased.
 - Set by us: the default of beta, and `center`, a baseline a step. Like the group's mean of the rewards it holds the
   row itself, so that it scales the correction by the same 1 - 1/G.
-- verl hands no reference log-probabilities to an estimator or a policy loss, so this is for TRL and for loops of
-  your own.
+- With verl: `assay.integrations.verl.register_whole(Pipeline(GroupNormalised(scale="none"), FutureKL(beta=0.01)))`
+  takes the place of "gdpo", the only estimator that verl hands reference log-probabilities to.
 """
 
 from __future__ import annotations
