@@ -57,4 +57,4 @@ def test_answers_are_held_against_the_labels() -> None:
     with pytest.raises(ValueError, match="one a judged sentence"):
         irony.check(judged, {})
     with pytest.raises(ValueError, match="part: got 'songs'"):
-        sentiment.load("songs")  # type: ignore[arg-type]
+        sentiment.load("songs")

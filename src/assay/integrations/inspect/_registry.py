@@ -22,6 +22,13 @@ from assay.integrations.inspect.evaluation import astroreason, plan_with_tools
 from assay.integrations.inspect.lost_in_noise import distracted, last_block, lost_in_noise, noisy_check, read_evidence
 from assay.integrations.inspect.post_training import p1_vl_minions, rubric_scorer, text2vis_scorer
 from assay.integrations.inspect.safety import sharp, sharp_risk
+from assay.integrations.inspect.sentiment import (
+    label_match,
+    sentiment_prompting_absa,
+    sentiment_prompting_ask,
+    sentiment_prompting_irony,
+    sentiment_prompting_sentiment,
+)
 from assay.integrations.inspect.test_time import glimprouter
 from assay.integrations.inspect.text_tasks import text
 
@@ -47,6 +54,7 @@ for _thing in (
     calibration,
     distracted,
     glimprouter,
+    label_match,
     last_block,
     lost_in_noise,
     noisy_check,
@@ -57,6 +65,10 @@ for _thing in (
     plan_with_tools,
     read_evidence,
     rubric_scorer,
+    sentiment_prompting_absa,
+    sentiment_prompting_ask,
+    sentiment_prompting_irony,
+    sentiment_prompting_sentiment,
     sharp,
     sharp_risk,
     text,
