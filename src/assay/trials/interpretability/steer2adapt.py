@@ -14,8 +14,8 @@ Arms    all share a basis of five concept vectors (the difference of prompts wit
         marks       no steering; the prompt says the manners by their marks: about what can be had (reported)
 
 The layer (of five, and of the state at the last token or its mean) was chosen on the reserved seed 1000 by what single
-concepts of strength 0.3 and 0.6 do there on average to the ten manners one by one; it is the same for all arms. Few-shot prompts are not compared: micro has not learnt to
-read them.
+concepts of strength 0.3 and 0.6 do there on average to the ten manners one by one; it is the same for all arms.
+Few-shot prompts are not compared: micro has not learnt to read them.
 """
 
 from __future__ import annotations
