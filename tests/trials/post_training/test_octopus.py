@@ -3,6 +3,8 @@ from collections import Counter
 import numpy as np
 import pytest
 
+from assay.engine.trial import NoHeadroom
+from assay.trials.post_training import octopus
 from assay.trials.post_training.octopus import (
     CASES,
     CLOSE,
@@ -63,6 +65,15 @@ def test_without_a_second_attempt_the_placebo_repeats_the_rollouts():
 
 def test_the_full_world_has_the_sums_its_training_is_measured_by():
     assert trial.world_args["each"] == CASES
+
+
+def test_a_start_that_gets_no_sum_right_leaves_no_headroom(monkeypatch):
+    from assay.models import Models
+
+    monkeypatch.setattr(octopus, "WORKED_STEPS", 1)
+    monkeypatch.setattr(octopus, "PAIRS", 8)
+    with pytest.raises(NoHeadroom, match="the start gets 0% of its sampled attempts right, wanted 20% to 90%"):
+        octopus.begin(sums.world(each=4, carry=False).sample(0), Models(), 0)
 
 
 @pytest.mark.slow

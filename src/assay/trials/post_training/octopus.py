@@ -1,15 +1,16 @@
 """Does nano learn more from corrections put together than from those it writes by itself? (2602.08503)
 
-World   256 held-out sums of two numbers with two digits, answered twice: "12+19=\\boxed{30}<sc>12+19=\\boxed{31}</sc>".
-        The start that all arms of a seed share is nano trained on worked sums, then on 400 pairs of an attempt of its
-        own and the right one.
-Metric  accuracy of the second attempt, decoded greedily, after 60 updates of TRL's GRPO with GSPO's loss, 30 in each
-        of the paper's two stages; 8 prompts an update, 8 rollouts sampled and 16 rows trained on for each.
+World   128 held-out sums of two numbers with two digits, none of which carries, answered twice:
+        "12+17=\\boxed{28}<sc>12+17=\\boxed{29}</sc>". Two starts, of three seeds each: nano trained on worked sums,
+        then on 400 pairs of an attempt of its own and the right one.
+Metric  accuracy of the second attempt, decoded greedily, after 24 updates of TRL's GRPO with GSPO's loss, 12 in each
+        of the paper's two stages; 4 prompts an update, 8 rollouts sampled and 16 rows trained on for each.
 Arms    baseline: every rollout twice. method: Octopus. placebo: the 8 further rows are drawn from all pairs of
         attempts without regard to what is right, with the same masks. All are paid by the paper's reward.
 
-The start has the rates and steps of `judge_rlvr`'s; after 1000 of its 1200 steps on worked sums 32 % of the held-out
-ones are right on the reserved seed 1000. The cold start's steps and the arms' rate, 3e-4, are untuned.
+Sums without a carry, because with it nano hardly learnt any in the time there is. The steps of both parts of the start
+were settled on the reserved seed 1000 by the start alone: 300 on worked sums gave 31 % right, 60 on pairs no form.
+Of the learning rates 3e-4 and 1e-4 the second left every arm better on that seed, though none as good as the start.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from assay.engine.trial import Bar, Fixture, Measures, Metric, Mirror, Models, Trial
+from assay.engine.trial import Bar, Fixture, Measures, Metric, Mirror, Models, NoHeadroom, Trial
 from assay.methods.parsing import boxed
 from assay.methods.post_training.octopus import (
     GSPO,
@@ -40,14 +41,15 @@ from assay.models.tokenizer import encode
 from assay.trials.post_training import _nano_start as nano
 from assay.worlds.text.problem import Problem
 
-CASES = 256  # sums of the full world; for a smaller one everything is trained in proportion
+CASES = 128  # sums of the full world; with a smaller one there are fewer updates
 OPEN, CLOSE = "<sc>", "</sc>"
-WORKED, WORKED_STEPS, WORKED_RATE = 6000, 1200, 3e-3
-PAIRS, COLD_STEPS, COLD_RATE = 400, 60, 3e-4
-STEPS, ROLLED_OUT = 60, 1000
-PROMPTS, SAMPLED, TRAINED = 8, 8, 16
+WORKED, WORKED_STEPS, WORKED_RATE = 1500, 400, 3e-3
+PAIRS, COLD_STEPS, COLD_RATE = 400, 150, 1e-3
+LEAST, MOST = 0.2, 0.9  # of the start's sampled attempts right, between which there are pairs of all kinds
+STEPS, ROLLED_OUT = 24, 1000
+PROMPTS, SAMPLED, TRAINED = 4, 8, 16
 LONGEST = 44  # tokens; two attempts take 39
-RATE = {"baseline": 3e-4, "placebo": 3e-4, "method": 3e-4}
+RATE = {"baseline": 1e-4, "placebo": 1e-4, "method": 1e-4}
 
 World = tuple[Problem, ...]
 Recombine = Callable[[list[str], Correct, int], list[Row]]
@@ -55,19 +57,23 @@ REWARD = CorrectionReward(str.__eq__, OPEN, CLOSE)
 
 
 def begin(world: World, models: Models, seed: int) -> nano.Start:
-    """Nano that knows some sums and the form of a correction."""
-    draw, share = nano.sums_like(world), len(world) / CASES
-    worked = nano.problems(draw, seed, int(WORKED * share), "worked")
+    """Nano that knows some sums and the form of a correction. Raises NoHeadroom where its attempts are nearly all
+    wrong or nearly all right: there would be next to nothing to put together."""
+    draw = nano.sums_like(world)
+    worked = nano.problems(draw, seed, WORKED, "worked")
     pairs = [(p.prompt, attempt(p, p.answer)) for p in worked]
-    table = nano.start(models, pairs, steps=int(WORKED_STEPS * share), seed=seed, rate=WORKED_RATE)
+    table = nano.start(models, pairs, steps=WORKED_STEPS, seed=seed, rate=WORKED_RATE)
     model, tokenizer = nano.load(models, table)
-    shown = nano.problems(draw, seed, int(PAIRS * share), "shown")
+    shown = nano.problems(draw, seed, PAIRS, "shown")
     own = replies(model, tokenizer, [p.prompt for p in shown], max_tokens=LONGEST, temperature=1.0, seed=seed)
+    right = share_of([REWARD.right(first, p.answer) for p, first in zip(shown, own)])
+    if not LEAST <= right <= MOST:
+        raise NoHeadroom(f"the start gets {right:.0%} of its sampled attempts right, wanted {LEAST:.0%} to {MOST:.0%}")
     cold = cold_start(
         ((p.prompt, first, attempt(p, p.answer)) for p, first in zip(shown, own) if boxed(first)), OPEN, CLOSE
     )
     taught = [(row["prompt"], row["completion"]) for row in cold]
-    finetune(model, taught, steps=int(COLD_STEPS * share), seed=seed, batch=32, learning_rate=COLD_RATE)
+    finetune(model, taught, steps=COLD_STEPS, seed=seed, batch=32, learning_rate=COLD_RATE)
     return {name: value.clone() for name, value in model.state_dict().items()}
 
 
@@ -124,7 +130,7 @@ def train(
     share = len(world) / CASES
     model, tokenizer = nano.load(models, begun)
     before = measured(model, tokenizer, world)
-    problems = nano.problems(nano.sums_like(world), seed, int(ROLLED_OUT * share), "rollouts")
+    problems = nano.problems(nano.sums_like(world), seed, ROLLED_OUT, "rollouts")
     gold = {as_prompt(p.prompt): p.answer for p in problems}
 
     def correct(prompt: str, part: str) -> bool:
@@ -187,13 +193,13 @@ trial = Trial(
     bar=Bar(versus="baseline", relative=0.05),
     arms={"baseline": sampled_twice, "placebo": paired_at_random, "method": octopus},
     world="text/sums",
-    world_args={"each": CASES, "digits": [2, 2]},
-    quick_args={"each": 32, "carry": False},
+    world_args={"each": CASES, "carry": False},
+    quick_args={"each": 16, "carry": False},
     seeds=6,
     quick_seeds=1,
     timeout_s=600,
     quick_timeout_s=60,
-    fixture=Fixture(begin),
+    fixture=Fixture(begin, distinct=2),
     mirrors=(Mirror("points of accuracy gained", 0.01, ("method", "baseline"), kind="difference"),),
     extras=("trl",),
 )
