@@ -1,0 +1,1 @@
+"""Attention: which keys a query needs to see, and seeing no others."""
