@@ -17,7 +17,9 @@ def load(name: str) -> tuple[Any, Any]:
         weights.ensure(name)
         return load_built_in(name)
     from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers.utils import logging
 
+    logging.disable_progress_bar()  # it would stand before a command's own line
     try:
         tokenizer = AutoTokenizer.from_pretrained(name)
         model: Any = AutoModelForCausalLM.from_pretrained(name)
