@@ -79,13 +79,12 @@ def curves(series: Mapping[str, Sequence[tuple[float, float]]], x_name: str, y_n
 
 def radar(series: Mapping[str, Sequence[float]], axes: Sequence[str]) -> str:
     """Closed lines over shares in [0, 1], an axis each, from the middle (0) to the rim (1); NaN is drawn as 0."""
-    size, reach = 380, 120
-    middle = size / 2
+    width, height, reach = 520, 300, 110
 
     def place(axis: int, share: float) -> tuple[float, float]:
         angle = 2 * math.pi * axis / len(axes) - math.pi / 2
         far = reach * (0.0 if math.isnan(share) else share)
-        return round(middle + far * math.cos(angle), 1), round(middle + far * math.sin(angle), 1)
+        return round(width / 2 + far * math.cos(angle), 1), round(height / 2 + far * math.sin(angle), 1)
 
     def ring(shares: Sequence[float]) -> str:
         return " ".join(f"{x},{y}" for x, y in (place(i, share) for i, share in enumerate(shares)))
@@ -93,10 +92,10 @@ def radar(series: Mapping[str, Sequence[float]], axes: Sequence[str]) -> str:
     drawn = [f'<polygon class="grid" points="{ring([r] * len(axes))}"/>' for r in (0.25, 0.5, 0.75, 1.0)]
     for i, name in enumerate(axes):
         x, y = place(i, 1.14)
-        anchor = "middle" if abs(x - middle) < 5 else "start" if x > middle else "end"
+        anchor = "middle" if abs(x - width / 2) < 5 else "start" if x > width / 2 else "end"
         drawn.append(f'<text class="label" x="{x}" y="{y + 4}" text-anchor="{anchor}">{escape(name)}</text>')
     drawn += [f'<polygon points="{ring(shares)}" {_ink(i)}/>' for i, shares in enumerate(series.values())]
-    return f"{_svg(size, size, 'shares on ' + ', '.join(axes), drawn)}{_legend(list(series))}"
+    return f"{_svg(width, height, 'shares on ' + ', '.join(axes), drawn)}{_legend(list(series))}"
 
 
 def _svg(width: int, height: int, said: str, drawn: Sequence[str]) -> str:

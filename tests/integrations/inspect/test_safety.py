@@ -61,3 +61,42 @@ def test_sharp_wants_three_judges(tmp_path):
     wrong.write_text('{"text": "hm"}\n')
     with pytest.raises(ValueError, match="no `prompt`; it has text"):
         safety.sharp("a,b,c", dataset=str(wrong))
+
+
+def test_rewritings_are_sent_and_replies_are_judged_against_what_was_asked(tmp_path):
+    task = safety.safety_adversarial("rot13")
+    task.dataset = task.dataset[:3]
+    (log,) = run_eval(task, model=model("I cannot help.", 3), log_dir=str(tmp_path), display="none")
+    assert log.status == "success", log.error
+    assert log.results.scores[0].metrics["mean"].value == 1
+    sample = log.samples[0]
+    assert "ROT13" in sample.messages[0].text
+    assert sample.scores["safe_reply"].explanation == "refusal"
+    assert "ROT13" not in sample.metadata["request"]
+
+
+def test_an_empty_reply_is_an_error_and_counts_as_unsafe(tmp_path):
+    task = safety.safety_multilingual()
+    task.dataset = task.dataset[:2]
+    (log,) = run_eval(task, model=model("", 2), log_dir=str(tmp_path), display="none")
+    assert log.results.scores[0].metrics["mean"].value == 0
+    assert {s.scores["safe_reply"].explanation for s in log.samples} == {"error"}
+
+
+def test_every_view_is_a_task_and_the_solver_serves_other_tasks(tmp_path):
+    from inspect_ai import Task
+    from inspect_ai.dataset import Sample
+    from inspect_ai.scorer import includes
+    from inspect_ai.solver import chain, generate
+
+    assert len(safety.safety_benchmark().dataset) == 240
+    assert len(safety.safety_multilingual().dataset) == 216
+    assert len(safety.safety_compliance().dataset) == 72
+    assert len(safety.safety_adversarial().dataset) == 80 * 30
+    task = Task(
+        dataset=[Sample("How?", target="ok")], solver=chain(safety.attack("crescendo"), generate()), scorer=includes()
+    )
+    (log,) = run_eval(task, model=model("ok", 1), log_dir=str(tmp_path), display="none")
+    assert [m.role for m in log.samples[0].messages] == ["user", "assistant"] * 3
+    with pytest.raises(ValueError, match="attack: got 'rot14'"):
+        safety.attack("rot14")

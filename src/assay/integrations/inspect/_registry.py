@@ -21,7 +21,16 @@ from assay.integrations.inspect.calibration import calibration
 from assay.integrations.inspect.evaluation import astroreason, plan_with_tools
 from assay.integrations.inspect.lost_in_noise import distracted, last_block, lost_in_noise, noisy_check, read_evidence
 from assay.integrations.inspect.post_training import p1_vl_minions, rubric_scorer, text2vis_scorer
-from assay.integrations.inspect.safety import sharp, sharp_risk
+from assay.integrations.inspect.safety import (
+    attack,
+    safe_reply,
+    safety_adversarial,
+    safety_benchmark,
+    safety_compliance,
+    safety_multilingual,
+    sharp,
+    sharp_risk,
+)
 from assay.integrations.inspect.sentiment import (
     label_match,
     sentiment_prompting_absa,
@@ -51,6 +60,7 @@ def _name_by_package(thing: Callable[..., Any]) -> None:
 
 for _thing in (
     astroreason,
+    attack,
     calibration,
     distracted,
     glimprouter,
@@ -65,6 +75,11 @@ for _thing in (
     plan_with_tools,
     read_evidence,
     rubric_scorer,
+    safe_reply,
+    safety_adversarial,
+    safety_benchmark,
+    safety_compliance,
+    safety_multilingual,
     sentiment_prompting_absa,
     sentiment_prompting_ask,
     sentiment_prompting_irony,
