@@ -321,6 +321,7 @@ def test_kinds_are_compared_with_earlier_studies_by_a_hand_worked_chi_squared() 
     assert found is not None
     assert found.chi2 == pytest.approx(97.91**2 / 2.09 + 71.84 + 14.24 + 11.83)
     assert found.p < 1e-6
+    assert found.cramers_v == pytest.approx(1.0)
     same = compare({**nothing, "design": 7184, "requirement": 1424, "test": 209, "defect": 1183})
     assert same is not None and same.chi2 == pytest.approx(0.0, abs=1e-9) and same.cramers_v < 1e-6
     assert compare(nothing) is None

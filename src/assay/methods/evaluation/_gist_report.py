@@ -165,17 +165,18 @@ def finding_dict(f: GistFinding) -> dict[str, Any]:
 
 
 def compare(by_type: dict[str, int]) -> Comparison | None:
-    """Chi-squared test of counts by kind against `CLASSIC`, and Cramér's V of the table (1 is as far as can be)."""
+    """Chi-squared test of counts by kind against `CLASSIC`, and Cramér's V: 0 for the same shares, 1 when all comments
+    are of the rarest kind. With equal shares that is the usual V, the root of chi squared over n (k - 1)."""
     n = sum(by_type.values())
     if not n:
         return None
     from scipy.stats import chi2
 
     seen = [*(by_type[kind] for kind in CLASSIC), n - sum(by_type[kind] for kind in CLASSIC)]
-    expected = [*(n * share for share in CLASSIC.values()), n * (1 - sum(CLASSIC.values()))]
-    statistic = sum((o - e) ** 2 / e for o, e in zip(seen, expected, strict=True))
-    freedom = len(seen) - 1
-    return Comparison(n, statistic, float(chi2.sf(statistic, freedom)), math.sqrt(statistic / (n * freedom)))
+    shares = [*CLASSIC.values(), 1 - sum(CLASSIC.values())]
+    statistic = sum((o - n * share) ** 2 / (n * share) for o, share in zip(seen, shares, strict=True))
+    farthest = n * (1 / min(shares) - 1)
+    return Comparison(n, statistic, float(chi2.sf(statistic, len(seen) - 1)), math.sqrt(statistic / farthest))
 
 
 @cache
