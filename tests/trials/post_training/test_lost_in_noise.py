@@ -56,7 +56,7 @@ def test_hard_negatives_are_never_trained_on():
 @pytest.fixture
 def short(monkeypatch):
     """Two steps of either training, whatever the start can do."""
-    for name, value in (("START_STEPS", 2), ("STEPS", 50), ("LEAST", 0.0)):
+    for name, value in (("START_STEPS", 2), ("STEPS", 50), ("LEAST", 0.0), ("LEAST_CITED", 0.0)):
         monkeypatch.setattr(lost_in_noise, name, value)
     return cite.world(each=6).sample(2)
 
@@ -67,8 +67,8 @@ def test_without_the_bonus_the_method_is_the_baseline_and_with_it_another(short,
     baseline, placebo, method = (trial.arms[name](short, Models(), 2, begun) for name in trial.arms)
     assert len(baseline.curve) == 2
     assert baseline.curve[0] <= method.curve[0]
-    assert set(begun["figures"]) == {"ND", "RD", "RC", "HN", "HN_distracted", "HN_cited"}
-    assert len(placebo.extra) == 2 * len(begun["figures"])
+    assert set(begun["figures"]) == {"ND", "RD", "RC", "HN", "HN_distracted", "HN_cited", "sampled_cited"}
+    assert len(placebo.extra) == 2 * len(begun["figures"]) - 1
     monkeypatch.setattr(lost_in_noise, "paid_for_hints", lambda: unpaid(paid_for_hints()))
     assert trial.arms["method"](short, Models(), 2, begun) == baseline
 
@@ -82,6 +82,13 @@ def unpaid(reward):
 def test_a_start_that_noise_does_not_touch_leaves_no_headroom(short, monkeypatch):
     monkeypatch.setattr(lost_in_noise, "MOST", -1.0)
     with pytest.raises(NoHeadroom, match="among hard negatives, wanted"):
+        lost_in_noise.begin(short, Models(), 2)
+
+
+@pytest.mark.slow
+def test_a_start_that_never_cites_leaves_no_headroom(short, monkeypatch):
+    monkeypatch.setattr(lost_in_noise, "LEAST_CITED", 0.05)
+    with pytest.raises(NoHeadroom, match=r"cites the asked note in 0\.00 of its sampled replies"):
         lost_in_noise.begin(short, Models(), 2)
 
 
