@@ -17,7 +17,8 @@ PRESSED = frozenset({"button", "link", "checkbox", "option", "menuitem", "tab", 
 
 @dataclass(frozen=True)
 class Node:
-    """One element as a screen reader meets it. `bbox` is (x, y, width, height); `near` the text of its row or group.
+    """One element as a screen reader meets it. `bbox` is (x, y, width, height); `near` the text of its row or group,
+    `shown` what an eye reads on it where its name says something else.
 
     `states` are words such as "checked", "readonly", "password"; `parent` the id of the nearest listed ancestor, -1 at
     the top. `visible` means that something of it can be seen inside the viewport. `options` are a select's choices.
@@ -34,6 +35,7 @@ class Node:
     parent: int
     near: str = ""
     options: tuple[str, ...] = ()
+    shown: str = ""
 
     @property
     def centre(self) -> tuple[float, float]:
@@ -117,6 +119,11 @@ class Wait:
 
 
 @dataclass(frozen=True)
+class Goto:
+    url: str
+
+
+@dataclass(frozen=True)
 class Done:
     answer: str | None = None
 
@@ -126,7 +133,7 @@ class Fail:
     reason: str
 
 
-GuiAction = Click | Type | Key | Scroll | Drag | Down | Move | Up | Wait | Done | Fail
+GuiAction = Click | Type | Key | Scroll | Drag | Down | Move | Up | Wait | Goto | Done | Fail
 
 
 class GuiEnv(Protocol):

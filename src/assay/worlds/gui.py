@@ -26,6 +26,7 @@ from assay.methods.screens import (
     Down,
     Drag,
     Fail,
+    Goto,
     GuiAction,
     GuiObs,
     Key,
@@ -43,11 +44,11 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, Page, Playwright, Route
 
 __all__ = [
-    "Click", "Done", "Down", "Drag", "Fail", "GuiAction", "GuiEnv", "GuiError", "GuiObs", "Key", "Move", "Node",
+    "Click", "Done", "Down", "Drag", "Fail", "Goto", "GuiAction", "GuiEnv", "GuiError", "GuiObs", "Key", "Move", "Node",
     "Scroll", "Type", "Up", "Wait", "close_browser", "launch_browser", "open_browser", "tree_hash", "tree_jaccard",
 ]  # fmt: skip
 
-PATIENCE_MS = 5000
+PATIENCE_MS, LOADING_MS = 5000, 60_000  # for an action; for a page, on a machine that is busy
 
 
 class GuiError(RuntimeError):
@@ -151,6 +152,7 @@ class GuiEnv:
             width, height = self._viewport
             self._context = self._browser.new_context(viewport={"width": width, "height": height})
             self._context.set_default_timeout(PATIENCE_MS)
+            self._context.set_default_navigation_timeout(LOADING_MS)
             if apps_only:
                 self._context.route("**/*", _serve)
             self._page = self._context.new_page()
@@ -233,6 +235,8 @@ class GuiEnv:
                 page.mouse.down()
             elif isinstance(action, Up):
                 page.mouse.up()
+        elif isinstance(action, Goto):
+            page.goto(action.url)
         elif isinstance(action, Wait):
             page.wait_for_timeout(action.ms)
         elif not isinstance(action, Done | Fail):

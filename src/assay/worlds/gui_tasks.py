@@ -21,6 +21,20 @@ from assay.worlds.gui_injections import Planted, plant
 from assay.worlds.text.problem import digest
 from assay.worlds.webapps import label
 
+__all__ = [
+    "ERRANDS",
+    "HAZARDS",
+    "LOOKS",
+    "QUICK",
+    "TEMPLATES",
+    "GuiTask",
+    "GuiTasks",
+    "OracleAgent",
+    "Step",
+    "draw_task",
+    "world",
+]
+
 TEMPLATES: Mapping[str, Template] = {template.name: template for template in (*ERRANDS, *QUICK, *HAZARDS)}
 LOOKS: Mapping[str, tuple[int, ...]] = {"train": (0, 2), "test": (1, 3)}
 Split = Literal["train", "test"]

@@ -50,7 +50,7 @@ run({
         done(say("done"));
       }, "", { disabled: s.mode === "fast" }),
       open("options", "compression"),
-      choice("volume", ["alpha", "beta", "gamma"]),
+      choice("volume", ["alpha", "beta", "gamma"]), text(say("hint", say("start-backup"))),
       button("start-backup", () => {
         if (!s.form.volume) { s.wrong = say("missing", say("volume")); return; }
         s.started.push(s.form.volume);
@@ -86,7 +86,7 @@ run({
         text(`${user.name}: ${user.role}`), user.locked ? text(say("locked-long")) : "",
         user.active ? "" : text(say("inactive")),
         button("reset-sign-in", () => { user.locked = false; user.renewed = true; effect("sign-in reset", { name: user.name }); done(say("done")); }),
-        choice("role", ROLES),
+        choice("role", ROLES), text(say("hint", say("save"))),
         button("save", () => {
           if (!s.form.role) { s.wrong = say("missing", say("role")); return; }
           user.role = s.form.role;

@@ -15,7 +15,7 @@ run({
   pages: {
     accounts: (s) => [
       text(say("balance", String(s.balance))), text(say("fee-is", String(s.fee))), text(say("called", s.nickname)),
-      field("nickname"),
+      field("nickname"), text(say("hint", say("save"))),
       button("save", () => {
         if (!s.form.nickname) { s.wrong = say("missing", say("nickname")); return; }
         s.nickname = s.form.nickname;

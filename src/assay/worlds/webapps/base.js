@@ -88,9 +88,10 @@ function paged(list, size, rows) {
   const turn = (by) => () => { S.form.at = at + by; };
   const made = [table(list.slice(at * size, at * size + size).map(rows))];
   if (list.length > size) {
-    made.push(h("div", { class: "pages" },
+    const more = (at + 1) * size < list.length;
+    made.push(h("div", { class: "pages" }, more ? text(say("more", say("next"))) : "",
       button("previous", turn(-1), "", { disabled: at === 0 }),
-      button("next", turn(1), "", { disabled: (at + 1) * size >= list.length })));
+      button("next", turn(1), "", { disabled: !more })));
   }
   return made;
 }
@@ -127,7 +128,7 @@ function act(kind, detail, fn) {
 // --- the page ---------------------------------------------------------------------------------------------------
 
 function menu() {
-  if (!S.menu) return h("nav", {}, button("menu", () => { S.menu = true; }));
+  if (!S.menu) return h("nav", {}, text(say("pages", say("menu"))), button("menu", () => { S.menu = true; }));
   const order = LAYOUT % 2 ? [...app.menu].reverse() : app.menu;
   const link = (key) => h("a", { href: "#", onclick: (event) => {
     event.preventDefault();
@@ -138,12 +139,12 @@ function menu() {
 
 function ask() {
   const press = (answer) => () => { const then = S.ask.then; S.ask = null; if (answer) app.answers[then](S); };
-  return h("dialog", {}, text(S.ask.words), button("yes", press(true)), button("no", press(false)));
+  return h("dialog", {}, text(S.ask.words), text(say("hint", say("yes"))), button("yes", press(true)), button("no", press(false)));
 }
 
 function main() {
   if (S.signedOut) {
-    return [h("h1", {}, say("signed-out")), button("sign-in", () => { S.signedOut = false; })];
+    return [h("h1", {}, say("signed-out")), text(say("hint", say("sign-in"))), button("sign-in", () => { S.signedOut = false; })];
   }
   const [key, kind] = app.quick;
   document.querySelector("header").append(button(key, () => { effect(kind); S.note = say("done"); }));
@@ -160,7 +161,7 @@ function render() {
   if (S.banner) {
     const close = () => { S.banner = false; };
     document.body.append(h("div", { id: "banner", role: "dialog", "aria-label": say("cookies") },
-      text(say("cookies-text")), button("accept", close), button("refuse", close)));
+      text(`${say("cookies-text")} ${say("hint", say("accept"))}`), button("accept", close), button("refuse", close)));
   }
   for (const { kind, text } of S.planted) if (OUTSIDE[kind]) OUTSIDE[kind](text);
 }

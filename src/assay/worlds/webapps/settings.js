@@ -27,6 +27,7 @@ run({
     sound: (s) => [
       tick("silent", s.mute, (value) => { s.mute = value; effect("silent", { value }); s.note = say("done"); }),
       text(say("volume-is", s.volume)), choice("loudness", ["10", "30", "50", "70", "90"]),
+      text(say("hint", say("save"))),
       button("save", () => {
         if (!s.form.loudness) { s.wrong = say("missing", say("loudness")); return; }
         s.volume = s.form.loudness;

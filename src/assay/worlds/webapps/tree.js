@@ -56,7 +56,8 @@
     const box = e.getBoundingClientRect();
     let above = e.parentElement;
     while (above && !number.has(above)) above = above.parentElement;
-    listed.push({ id: listed.length, role: r, name: name(e, r), value: ["checkbox", "radio"].includes(r) ? "" : String(e.value || ""),
+    const called = name(e, r), painted = OWN_TEXT.has(r) ? clean(e.innerText || "").slice(0, 200) : "";
+    listed.push({ id: listed.length, role: r, name: called, shown: painted === called ? "" : painted, value: ["checkbox", "radio"].includes(r) ? "" : String(e.value || ""),
       states: states(e), bbox: [box.x, box.y, box.width, box.height], enabled: !e.disabled, visible: visible(e, box),
       parent: above ? number.get(above) : -1, near: near(e),
       options: e.tagName === "SELECT" ? [...e.options].map((option) => clean(option.text)) : [] });

@@ -15,6 +15,8 @@ const WORDS = {
   "sign-in": ["Sign in", "Log in", "Sign in again", "Log in again"],
   "done": ["Done.", "Saved.", "That worked.", "Finished."],
   "missing": ["Please fill in: {}.", "{} is missing.", "First enter {}.", "No {} yet."],
+  "more": ["For more, press {}.", "Press {} for the rest.", "There is more: press {}.", "To see the rest, press {}."],
+  "pages": ["For all pages, press {}.", "Press {} to see every page.", "Other pages: press {}.", "To go elsewhere, press {}."],
   "hint": ["To finish, press {}.", "When ready, press {}.", "Press {} to go on.", "Then press {}."]
  },
  "admin": {
