@@ -32,8 +32,33 @@ def test_two_papers_train_in_one_trl_run_and_leave_a_picture(tmp_path):
     assert (tmp_path / "two_papers.png").stat().st_size > 10_000
 
 
+@pytest.mark.parametrize(
+    ("name", "said"), [("memcontrol.py", "rewards of the two models"), ("dr_zero.py", "links asked for on average")]
+)
+def test_an_example_without_a_language_model_tells_its_story(tmp_path, name, said):
+    pytest.importorskip("torch")
+    assert said in shown(tmp_path, name)
+
+
+TRAINING = [
+    "bapo_trl.py",
+    "calibrated_agents.py",
+    "dr_mas_team.py",
+    "hadw_trl.py",
+    "judge_rlvr_trl.py",
+    "lost_in_noise_trl.py",
+    "lsrif_trl.py",
+    "octopus_trl.py",
+    "p1_vl_trl.py",
+    "prl_trl.py",
+    "profit_sft.py",
+    "rubrichub_trl.py",
+    "uniqueness_trl.py",
+]
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["hadw_trl.py", "bapo_trl.py"])
+@pytest.mark.parametrize("name", TRAINING)
 def test_an_example_that_trains_runs_to_its_end(tmp_path, name):
     pytest.importorskip("trl")
     assert shown(tmp_path, name)
