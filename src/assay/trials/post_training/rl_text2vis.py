@@ -3,15 +3,16 @@
 World   12 tables, 120 questions that want a chart and an answer; 84 to train on, 36 held out.
 Policy  a small network sees what a question asks for and fills twelve slots of plotting code (chart, columns,
         aggregate, order, title, labels, angle, legend, size, answer, quoting). The code is really run, its figure read
-        off its artists. GRPO, 60 updates of 8 questions x 4 replies; identical code is run once.
+        off its artists. GRPO, 12 updates of 8 questions x 4 replies, each of 5 steps; the same code is run once.
 Metric  chart quality of the greedy policy's held-out figures by the world's own check, which no arm is trained on:
         expected data drawn x share of texts in nobody's way x share of labels there.
 Arms    baseline: half the answer's score, a quarter for code that runs, in form. method: the paper's reward, whose
         pictures are marked by their artists and whose intent by the code's text. placebo: the method's reward with
         its picture scores dealt anew within each group.
 
-Reported beside it: the share of held-out code that runs, and the answers' score. All arms learn at one rate, RATE,
-picked beforehand and tuned for none of them.
+Reported beside it: the share of held-out code that runs, and the answers' score. All arms learn at 3e-2: of 3e-3, 1e-2
+and 3e-2 the largest left baseline and method best on the reserved seed 1000; a fresh policy hardly moves at the rates of a
+model that is tuned on.
 """
 
 from __future__ import annotations
@@ -40,8 +41,9 @@ from assay.trials.post_training._plot_policy import FEATURES, HEADS, means_to, o
 from assay.worlds.table_questions import Question, Questions, TableQuestions
 
 ASKED, GROUP = 8, 4
-UPDATES = 60  # with the full world's 84 training questions; a smaller world is gone through as often
-RATE = 1e-2
+EPOCHS = 5  # steps of the optimiser on the replies of an update: what costs time is drawing
+UPDATES = 12  # with the full world's 84 training questions; a smaller world is gone through as often
+RATE = 3e-2
 
 Reward = Callable[[list[Scored], random.Random], list[float]]
 
@@ -118,7 +120,7 @@ def train(world: Questions, seed: int, reward: Reward, learning_rate: float) -> 
             rewards = torch.tensor(reward(scored, deal))
             return Rollouts(observations, actions, logprobs, torch.arange(len(asked)), rewards, group)
 
-        curve = grpo(writer.policy, collect, updates, learning_rate=learning_rate)
+        curve = grpo(writer.policy, collect, updates, learning_rate=learning_rate, epochs=EPOCHS)
         return measured(writer, curve)
 
 
