@@ -11,8 +11,8 @@ Arms    baseline: half the answer's score, a quarter for code that runs, in form
         its picture scores dealt anew within each group.
 
 Reported beside it: the share of held-out code that runs, and the answers' score. All arms learn at 3e-2: of 3e-3, 1e-2
-and 3e-2 the largest left baseline and method best on the reserved seed 1000; a fresh policy hardly moves at the rates of a
-model that is tuned on.
+and 3e-2 the largest left baseline and method best on the reserved seed 1000. A fresh policy hardly moves at the rates
+of a model that is tuned on.
 """
 
 from __future__ import annotations
