@@ -208,6 +208,7 @@ trials = (
         quick_seeds=2,
         quick_timeout_s=60,
         seeds=6,
+        timeout_s=900,  # an arm takes half a minute on a core of its own
         mirrors=(Mirror("tokens for random's loss", 0.28, ("method", "baseline")),),
         extras=("lm",),
     ),
@@ -234,6 +235,7 @@ trials = (
         quick_seeds=1,
         quick_timeout_s=60,
         seeds=2,
+        timeout_s=900,
         extras=("lm",),
     ),
 )
