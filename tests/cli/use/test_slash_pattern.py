@@ -43,7 +43,7 @@ def test_json_holds_every_head_and_random_tokens_serve_without_a_text(model, cap
         (["--threshold", "0"], "--threshold: got 0.0"),
         (["--length", "1"], "--length: got 1"),
         (["--length", "16", "--max-delta", "16"], "deltas: got 0 to 16"),
-        (["--text", "none.txt"], "none.txt cannot be read"),
+        (["--text", "none.txt"], "none.txt: no such file"),
     ],
 )
 def test_wrong_words_end_in_one_line(model, tmp_path, capsys, words, said):

@@ -29,6 +29,7 @@ def configure(verbs: Any) -> None:
 
 def run_bench(arguments: argparse.Namespace) -> int:
     from assay.cli.local_models import load
+    from assay.cli.rows import read_text
     from assay.integrations.transformers import PrismConfig
 
     lengths = parse_lengths(arguments.lengths)
@@ -58,15 +59,6 @@ def parse_lengths(text: str) -> list[int]:
     if min(lengths) < 2:
         raise UserError(f"--lengths: got {min(lengths)}, wanted at least 2 tokens")
     return lengths
-
-
-def read_text(path: Path) -> str:
-    try:
-        return path.read_text("utf-8")
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path} is not UTF-8 (byte {error.start}): convert it first") from error
-    except OSError as error:
-        raise UserError(f"{path} cannot be read: {error.strerror}") from error
 
 
 def measure(model: Any, tokens: Any) -> dict[str, float | int]:

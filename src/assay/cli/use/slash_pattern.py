@@ -31,6 +31,7 @@ def configure(verbs: Any) -> None:
 def run_heads(arguments: argparse.Namespace) -> int:
     from assay.cli.files import replacing
     from assay.cli.local_models import load
+    from assay.cli.rows import read_text
     from assay.methods.interpretability._slash_page import page
     from assay.methods.interpretability.slash_pattern import examine, find_sdh
 
@@ -53,15 +54,6 @@ def run_heads(arguments: argparse.Namespace) -> int:
     else:
         print_table(found, len(heads))
     return 0
-
-
-def read_text(path: Path) -> str:
-    try:
-        return path.read_text("utf-8")
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path} is not UTF-8 (byte {error.start}): convert it first") from error
-    except OSError as error:
-        raise UserError(f"{path} cannot be read: {error.strerror}") from error
 
 
 def tokens_of(model: Any, tokenizer: Any, text: str | None, arguments: argparse.Namespace) -> Any:
