@@ -1,4 +1,4 @@
-"""Which way of asking serves a model best? `python examples/sentiment_prompting.py [MODEL]` (any of Inspect, or nano)."""
+"""Which way of asking serves a model best? `python examples/sentiment_prompting.py [MODEL]`, nano or any of Inspect."""
 
 from __future__ import annotations
 

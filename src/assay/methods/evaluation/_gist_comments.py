@@ -79,8 +79,8 @@ def comments_of(text: str, suffix: str, name: str) -> list[Comment]:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # what Python thinks of a stranger's strings
                 tree = ast.parse(text)
-            found = [*_python_lines(text), *_docstrings(tree)]
-            symbols = _python_symbols(tree)
+            docstrings, symbols = _docstrings(tree)
+            found = [*_python_lines(text), *docstrings]
         except (SyntaxError, ValueError, tokenize.TokenError, RecursionError):
             found = list(_lexed(text, "python"))
     elif suffix in JAVASCRIPT:
@@ -105,31 +105,29 @@ def _python_lines(text: str) -> Iterator[_Found]:
             yield _Found(line, line, column, token.string, "line", alone)
 
 
-def _docstrings(tree: ast.Module) -> Iterator[_Found]:
-    for node in ast.walk(tree):
-        if not isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)) or not node.body:
-            continue
-        first = node.body[0]
-        if isinstance(first, ast.Expr) and isinstance(value := first.value, ast.Constant):
-            words = value.value
-            if isinstance(words, str):
-                yield _Found(value.lineno, value.end_lineno or value.lineno, value.col_offset, words, "docstring")
+def _docstrings(tree: ast.Module) -> tuple[list[_Found], list[tuple[int, int, str]]]:
+    """Docstrings, and the first and last line of each function and class with its name; statements only are visited."""
+    found: list[_Found] = []
+    symbols: list[tuple[int, int, str]] = []
 
-
-def _python_symbols(tree: ast.Module) -> list[tuple[int, int, str]]:
-    found: list[tuple[int, int, str]] = []
-
-    def walk(node: ast.AST, above: str) -> None:
+    def visit(node: ast.AST, above: str) -> None:
+        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)) and node.body:
+            first = node.body[0]
+            if isinstance(first, ast.Expr) and isinstance(value := first.value, ast.Constant):
+                words = value.value
+                if isinstance(words, str):
+                    last = value.end_lineno or value.lineno
+                    found.append(_Found(value.lineno, last, value.col_offset, words, "docstring"))
         for child in ast.iter_child_nodes(node):
             name = above
             if isinstance(child, (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
                 name = f"{above}.{child.name}" if above else child.name
-                found.append((child.lineno, child.end_lineno or child.lineno, name))
+                symbols.append((child.lineno, child.end_lineno or child.lineno, name))
             if isinstance(child, (ast.stmt, ast.ExceptHandler, ast.match_case)):
-                walk(child, name)
+                visit(child, name)
 
-    walk(tree, "")
-    return found
+    visit(tree, "")
+    return found, symbols
 
 
 # ---- JavaScript --------------------------------------------------------------------------------------------
