@@ -1,12 +1,12 @@
 """Instructions with a logic: which parts a reply must have, in which order, and on which condition.
 
-    Ia3&17&^c       aaa 17 C    all of these, in any order
-    Ia3>bd>_D       aaa bd d    first this, then that
-    Ib@gb?a3>17:^c  aaa 17      if gb has a b the first branch, else the second
+    I:bd&^ce&:417       bd CE 417   all of these, in any order
+    I:bd>~ce>_JA        bd ec ja    first this, then that
+    Ib@gb?:bd>ax2|^ce   bd aa       if gb has a b the first branch, else the second
 
-A part is a letter two or three times over (`a3`), a number, a word of two letters, or a letter to be written as a
-capital (`^c`) or small (`_D`). The reply is the parts with a space between them. `check` reads the prompt and carries
-it out by itself.
+A part is a word or a number as it stands (`:bd`, `:417`), a word in capitals (`^ce`), in small letters (`_JA`) or
+turned round (`~ce`), or a letter twice (`ax2`). The reply is the parts with a space between them. `check` reads the
+prompt and carries it out by itself.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from assay.worlds.text.problem import Problem, ProblemSet, Split, draw
 Structure = Literal["parallel", "sequential", "conditional"]
 STRUCTURES: tuple[Structure, ...] = get_args(Structure)
 PARTS = (2, 4)  # of both branches together, where there are two
-LONGEST = 16  # tokens of the longest reply, its end included
+LONGEST = 12  # tokens of the longest reply, its end included
 
 _LETTERS = "abcdefghij"
 
@@ -53,7 +53,7 @@ def obeys(prompt: str, text: str) -> bool:
     if "?" in program:
         condition, branches = program.split("?")
         letter, word = condition.split("@")
-        then, otherwise = branches.split(":")
+        then, otherwise = branches.split("|")
         program = then if letter in word else otherwise
     if "&" in program:
         return sorted(written) == sorted(carry_out(part) for part in program.split("&"))
@@ -63,16 +63,17 @@ def obeys(prompt: str, text: str) -> bool:
 def carry_out(part: str) -> str:
     """What one part of a prompt asks for, as it is to be written.
 
-    >>> [carry_out(part) for part in ("a3", "17", "bd", "^c", "_D")]
-    ['aaa', '17', 'bd', 'C', 'd']
+    >>> [carry_out(part) for part in (":bd", ":417", "^ce", "_JA", "~ce", "ax2")]
+    ['bd', '417', 'CE', 'ja', 'ec', 'aa']
     """
-    if part[0] == "^":
-        return part[1:].upper()
-    if part[0] == "_":
-        return part[1:].lower()
-    if part[0].isalpha() and part[1].isdigit():
-        return part[0] * int(part[1])
-    return part
+    sign, rest = part[0], part[1:]
+    if sign == "^":
+        return rest.upper()
+    if sign == "_":
+        return rest.lower()
+    if sign == "~":
+        return rest[::-1]
+    return rest if sign == ":" else sign * int(rest[1:])
 
 
 def _build(rng: random.Random, structure: Structure) -> Problem:
@@ -88,7 +89,7 @@ def _build(rng: random.Random, structure: Structure) -> Problem:
         return Problem(prompt, " ".join(written), " ".join(written), "instruct", {**meta, "english": _english(prompt)})
     then = (count + rng.randint(0, 1)) // 2
     holds = rng.random() < 0.5
-    prompt = f"I{_condition(rng, holds)}?{'>'.join(said[:then])}:{'>'.join(said[then:])}"
+    prompt = f"I{_condition(rng, holds)}?{'>'.join(said[:then])}|{'>'.join(said[then:])}"
     reply = " ".join(written[:then] if holds else written[then:])
     return Problem(
         prompt, reply, reply, "instruct", {**meta, "then": then, "holds": holds, "english": _english(prompt)}
@@ -96,15 +97,10 @@ def _build(rng: random.Random, structure: Structure) -> Problem:
 
 
 def _part(rng: random.Random) -> str:
-    kind = rng.randrange(5)
-    if kind == 0:
-        return f"{rng.choice(_LETTERS)}{rng.randint(2, 3)}"
-    if kind == 1:
-        return str(rng.randint(10, 99))
-    if kind == 2:
-        return "".join(rng.sample(_LETTERS, 2))
-    letter = rng.choice(_LETTERS)
-    return f"^{letter}" if kind == 3 else f"_{letter.upper()}"
+    word = "".join(rng.sample(_LETTERS, 2))
+    return rng.choice(
+        (f":{word}", f":{rng.randint(100, 999)}", f"^{word}", f"_{word.upper()}", f"~{word}", f"{word[0]}x2")
+    )
 
 
 def _condition(rng: random.Random, holds: bool) -> str:
@@ -118,7 +114,7 @@ def _english(prompt: str) -> str:
     if "?" in program:
         condition, program = program.split("?")
         letter, word = condition.split("@")
-        then, otherwise = program.split(":")
+        then, otherwise = program.split("|")
         condition = f"If {word} has the letter {letter}, write {_told(then)}. Otherwise write {_told(otherwise)}."
     told = condition or f"Write {_told(program)}."
     return f"{told} Put one space between the parts and write nothing else."
@@ -132,10 +128,10 @@ def _told(program: str) -> str:
 
 
 def _part_told(part: str) -> str:
-    if part[0] == "^":
-        return f"{part[1:]} as a capital letter"
-    if part[0] == "_":
-        return f"{part[1:]} as a small letter"
-    if part[0].isalpha() and part[1].isdigit():
-        return f"the letter {part[0]} {part[1]} times without spaces"
-    return part
+    sign, rest = part[0], part[1:]
+    if sign.isalpha():
+        return f"the letter {sign} twice without a space"
+    return f"{rest}{_TOLD[sign]}"
+
+
+_TOLD = {":": "", "^": " in capital letters", "_": " in small letters", "~": " turned round"}
