@@ -19,6 +19,7 @@ from assay.integrations.inspect.arenarl import (
 )
 from assay.integrations.inspect.calibration import calibration
 from assay.integrations.inspect.evaluation import astroreason, plan_with_tools
+from assay.integrations.inspect.interpretability import probe_score
 from assay.integrations.inspect.lost_in_noise import distracted, last_block, lost_in_noise, noisy_check, read_evidence
 from assay.integrations.inspect.post_training import p1_vl_minions, rubric_scorer, text2vis_scorer
 from assay.integrations.inspect.safety import (
@@ -73,6 +74,7 @@ for _thing in (
     oracle_plan,
     p1_vl_minions,
     plan_with_tools,
+    probe_score,
     read_evidence,
     rubric_scorer,
     safe_reply,

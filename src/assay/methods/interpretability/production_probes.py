@@ -48,6 +48,7 @@ from assay.methods.interpretability._probe_models import (
     State,
     keep_where,
 )
+from assay.methods.interpretability._probe_reading import padded, read_texts
 from assay.methods.interpretability._probe_search import Design, DesignedProbe, Tried, evolve_probes, parse_design
 from assay.methods.interpretability._probe_training import (
     MAKE,
@@ -81,7 +82,9 @@ __all__ = [
     "evolve_probes",
     "load_probe",
     "measure",
+    "padded",
     "parse_design",
+    "read_texts",
     "save_probe",
     "score_all",
     "threshold_randomised_optimal",
