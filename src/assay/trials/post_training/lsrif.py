@@ -13,8 +13,9 @@ Reported beside the verdict: success by structure, replies that begin in the wro
 projection moved.
 
 The steps of the start were chosen on the reserved seed 1000 by the start alone: four rounds of 100 steps led to 33 %.
-Rates were chosen there, per arm, by strict success after 20 of the 60 steps: at 1e-4, 3e-4 and 1e-3 it is 0.34, 0.33 and
-0.19 for the method, 0.34, 0.32 and 0.27 for the baseline, 0.33, 0.27 and 0.18 for the placebo. Seeds share two starts.
+Rates were chosen there, per arm, by strict success after 20 of the 60 steps: at 1e-4, 3e-4 and 1e-3 it is 0.34, 0.33
+and 0.19 for the method, 0.34, 0.32 and 0.27 for the baseline, 0.33, 0.27 and 0.18 for the placebo. Seeds share two
+starts.
 """
 
 from __future__ import annotations
