@@ -52,6 +52,10 @@ def test_verdicts_become_f1_and_the_figures_beside_it() -> None:
     assert none.value == 0.0
     assert none.extra["twin_pairs_right"] == 0
     assert none.extra["twin_pairs"] == right.extra["twin_pairs_right"] > 0
+    # Wilson's interval of n right out of n is [n / (n + z^2), 1]
+    n = right.extra["true_positives"]
+    assert right.extra["recall_low"] == pytest.approx(n / (n + 1.959964**2), abs=1e-6)
+    assert right.extra["recall_high"] == 1.0
 
 
 @tools

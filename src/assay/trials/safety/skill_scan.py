@@ -7,6 +7,9 @@ view only.
 baseline     bandit, semgrep, shellcheck and detect-secrets together, severities tuned on the fitted families
 placebo      SkillScan without its idea: static rules on code files alone, the same judge fitted on them
 method       SkillScan: rules on prose and code, semantic scanners, judge
+
+A part of eight skills says little by itself: `python benchmarks/skill_scan.py` prints precision and recall over all
+parts, with intervals, beside each scanner alone, and which skills and lines they flag in common.
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from assay.engine.trial import Bar, Fixture, Measures, Metric, Models, Trial
+from assay.methods.metrics import BinaryReport
 from assay.methods.safety._skill_files import Skill, load_skill
 from assay.methods.safety._skill_judges import CODE_KINDS, features
 from assay.methods.safety._skill_rules import Evidence, find_evidence
@@ -96,7 +100,10 @@ def measured(
     """F1 of the verdicts, with what else the specification reports."""
     score = SkillCorpus().check(split, verdicts)
     right, pairs = score.twins
+    shares = BinaryReport(score.true_positives, score.false_positives, score.false_negatives, score.true_negatives)
     counts = {
+        **dict(zip(("precision_low", "precision_high"), shares.precision_interval, strict=True)),
+        **dict(zip(("recall_low", "recall_high"), shares.recall_interval, strict=True)),
         "precision": score.precision,
         "recall": score.recall,
         "true_positives": score.true_positives,
