@@ -16,10 +16,8 @@ from assay.methods.concurrency import run_sync
 
 def scripted(*outputs):
     made = [ModelOutput.from_content("mockllm/model", one) if isinstance(one, str) else one for one in outputs]
-    for output in made:
-        output.usage = ModelUsage(
-            input_tokens=1, output_tokens=1, total_tokens=2
-        )  # else they are counted by a download
+    for output in made:  # without figures of their own, tokens are counted by a download
+        output.usage = ModelUsage(input_tokens=1, output_tokens=1, total_tokens=2)
     return get_model("mockllm/model", custom_outputs=made, memoize=False)
 
 

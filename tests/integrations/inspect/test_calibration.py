@@ -43,8 +43,8 @@ def run(tmp_path, outputs, samples, tools=(), **options):
         solver=[use_tools(*tools), generate()],
         scorer=calibration(**options),
     )
-    for output in outputs:
-        output.usage = ModelUsage(input_tokens=1, output_tokens=1, total_tokens=2)  # else they are counted by a download
+    for output in outputs:  # without figures of their own, tokens are counted by a download
+        output.usage = ModelUsage(input_tokens=1, output_tokens=1, total_tokens=2)
     model = get_model("mockllm/model", custom_outputs=outputs, memoize=False)
     (log,) = run_eval(task, model=model, log_dir=str(tmp_path), display="none", max_samples=1)
     assert log.status == "success", log.error
