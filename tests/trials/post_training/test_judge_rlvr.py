@@ -48,13 +48,13 @@ def test_the_full_world_has_the_sums_its_training_is_measured_by():
     assert trial.world_args["each"] == CASES
 
 
-def test_a_start_that_judges_worse_than_a_coin_leaves_no_headroom(monkeypatch):
+def test_a_start_that_gives_no_verdicts_leaves_no_headroom(monkeypatch):
     from assay.models import Models
 
     own = [{"problem": "S12+17", "solution": "12+17=29\n#29", "label": 1}]
     monkeypatch.setattr(judge_rlvr, "START_STEPS", CASES)  # one step a sum of the world
     monkeypatch.setattr(judge_rlvr, "own_solutions", lambda *given: own)
-    with pytest.raises(NoHeadroom, match="the start judges 0% of its own solutions rightly, wanted 55%"):
+    with pytest.raises(NoHeadroom, match="0% of the start's judgements are verdicts, wanted 90%"):
         judge_rlvr.begin(sums.world(each=1, carry=False).sample(0), Models(), 0)
 
 

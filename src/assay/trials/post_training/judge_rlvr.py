@@ -8,9 +8,11 @@ Arms    30 updates of TRL's GRPO, 64 rollouts each, by the right answer alone. b
         12 on judging the start's own solutions, then 18 on sums. placebo: the same with the labels permuted.
 
 Sums with a carry took too long to learn, and a start taught to judge after it could add judged at chance: the kind of
-sums and the one mixture for all were settled on the reserved seed 1000 by the start alone. A start that hardly takes
-anything back has nothing to shorten, one that judges at chance nothing to sharpen: its seeds are left out. Of the
-learning rates 3e-4 and 1e-4 the second was the better for baseline and method on that seed: all arms train at it.
+sums and the one mixture for all were settled on the reserved seed 1000 by the start alone. It judges replies written
+for it a little better than a coin, its own about as well as one (49 and 53 %): stage 1 has to find the judging by
+itself. A first version left such seeds out, which left none; no arm had been run then. A start that hardly takes
+anything back has nothing to shorten, and its seeds are left out. Of the learning rates 3e-4 and 1e-4 the second was the
+better for baseline and method on that seed: all arms train at it.
 """
 
 from __future__ import annotations
@@ -38,7 +40,7 @@ STEPS, JUDGING = 30, 12
 MOST_TRIES = 3
 LONGEST = 48  # tokens; three tries and the answer take 36
 FEWEST_TRIES = 0.25  # taken back in a reply of the start, on average
-LEAST_JUDGED = 0.55  # of the start's verdicts on its own solutions, right and wrong alike, that are right
+LEAST_VERDICTS = 0.9  # of the start's replies to its own solutions that are verdicts at all
 ROLLED_OUT = 1000  # problems of an arm
 SLIPS = (-10, -2, -1, 1, 2, 10)  # what a wrong reply to judge is away from the sum
 DOUBT = (sums.TAKEN_BACK.strip(),)
@@ -54,8 +56,8 @@ class Begun(TypedDict):
 
 
 def begin(world: World, models: Models, seed: int) -> Begun:
-    """The start, and what it is to judge: its own solutions of training problems. Raises NoHeadroom where it judges
-    them no better than a coin."""
+    """The start, and what it is to judge: its own solutions of training problems. Raises NoHeadroom where it gives no
+    verdicts on them, so that there is nothing to reward."""
     draw, share = nano.sums_like(world), len(world) / CASES
     tried = partial(draw, tries=(0, MOST_TRIES))
     lessons = [(p.prompt, p.trace) for p in nano.problems(draw, seed, WORKED, "worked")]
@@ -65,9 +67,9 @@ def begin(world: World, models: Models, seed: int) -> Begun:
     model, tokenizer = nano.load(models, weights)
     judged = own_solutions(model, tokenizer, draw, seed, int(PROBLEMS * share))
     given = replies(model, tokenizer, [to_judge(row["problem"], row["solution"]) for row in judged], max_tokens=4)
-    right = float(np.mean([text == f"#{row['label']}" for text, row in zip(given, judged)]))
-    if right < LEAST_JUDGED:
-        raise NoHeadroom(f"the start judges {right:.0%} of its own solutions rightly, wanted {LEAST_JUDGED:.0%}")
+    verdicts_given = float(np.mean([text in ("#0", "#1") for text in given]))
+    if verdicts_given < LEAST_VERDICTS:
+        raise NoHeadroom(f"{verdicts_given:.0%} of the start's judgements are verdicts, wanted {LEAST_VERDICTS:.0%}")
     return Begun(weights=weights, judged=judged)
 
 
