@@ -10,10 +10,10 @@ Arms    method: 64 regions of rank 8 and their places. placebo: the same regions
         Every arm ranks its features by the same rule on the entities learned from, and takes as many of them as
         disentangle best on those chosen by.
 
-Both dictionaries were tuned on seed 1000 with 75 entities by the score on the entities chosen by: the autoencoder's
-learning rate between 1e-3 and 2e-3 at 20 epochs. The mixture's eight rounds of EM come from the likelihood of held-out
-rows, which hardly gains after them. `mfa_density` is reported beside: likelihood, reconstruction and seconds next to
-scikit-learn's mixtures, k-means and dictionary learning at equal stored numbers. Left out: the steering score.
+The autoencoder's learning rate was chosen between 1e-3 and 2e-3, at 20 epochs, by the score on the entities chosen by
+(reserved seed 1000, 75 entities); the mixture's eight rounds of EM were not tuned. `mfa_density` is reported beside:
+likelihood, reconstruction and seconds next to scikit-learn's mixtures, k-means and dictionary learning at equal stored
+numbers. Left out: the steering score.
 """
 
 from __future__ import annotations

@@ -64,7 +64,7 @@ class RequestsWorld:
 
 
 def world(
-    *, train: int = 240, valid: int = 120, each: int = 12, lengths: Sequence[int] = (510, 1022, 2046)
+    *, train: int = 600, valid: int = 200, each: int = 12, lengths: Sequence[int] = (510, 1022, 2046)
 ) -> RequestsWorld:
     """`train` and `valid` short texts, a tenth of `valid` long benign ones, and `each` harmful and harmless texts of
     each of `lengths` (characters)."""
