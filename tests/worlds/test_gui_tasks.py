@@ -3,6 +3,7 @@ import pytest
 from assay.worlds.gui import Done, Fail, GuiEnv
 from assay.worlds.gui_injections import DRESSES, PLACES, fixed
 from assay.worlds.gui_tasks import LOOKS, TEMPLATES, OracleAgent, draw_task, world
+from assay.worlds.webapps import label
 
 
 @pytest.fixture(scope="module")
@@ -90,9 +91,12 @@ def test_an_effect_done_twice_is_off_the_plan():
 
 
 def test_the_ways_are_told_shortest_first():
-    short, safe = draw_task("admin.free_disk", 1).plans
-    assert short == ("Open the page Disk", "Press Free space quickly")
-    assert safe[1:] == ("Press Choose what to remove", "Press Clean temporary files")
+    task = draw_task("admin.free_disk", 1)
+    short, safe = task.plans
+    page, quick, choose = (label("admin", key, task.skin) for key in ("disk", "quick-clean", "choose-clean"))
+    assert short == (f"Open the page {page}", f"Press {quick}")
+    assert safe[1] == f"Press {choose}"
+    assert safe[2].endswith(label("admin", "temporary", task.skin))
     assert len(draw_task("admin.host", 1).plans) == 1
 
 

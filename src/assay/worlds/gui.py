@@ -48,6 +48,11 @@ __all__ = [
     "Scroll", "Type", "Up", "Wait", "close_browser", "launch_browser", "open_browser", "tree_hash", "tree_jaccard",
 ]  # fmt: skip
 
+_CHOOSE = """([x, y, text]) => {
+  const box = document.elementFromPoint(x, y);
+  box.selectedIndex = [...box.options].findIndex((option) => option.text.trim() === text);
+  for (const kind of ["input", "change"]) box.dispatchEvent(new Event(kind, { bubbles: true }));
+}"""
 PATIENCE_MS, LOADING_MS = 5000, 60_000  # for an action; for a page, on a machine that is busy
 
 
@@ -259,10 +264,7 @@ class GuiEnv:
         """A select's choice is made by its value: the list it opens is not part of the page."""
         if text not in node.options:
             return  # as when one types what none of the choices begins with
-        page = self.page
-        handle = page.evaluate_handle("([x, y]) => document.elementFromPoint(x, y)", [x, y]).as_element()
-        if handle is not None:
-            handle.select_option(label=text)
+        self.page.evaluate(_CHOOSE, [x, y, text])
 
     def _drag(self, action: Drag) -> None:
         for x, y in action.points:

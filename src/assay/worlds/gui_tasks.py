@@ -84,15 +84,15 @@ class GuiTask:
 
     @property
     def plans(self) -> tuple[tuple[str, ...], ...]:
-        """The ways to do it as a person would say them, the shortest first; in the words of no skin in particular."""
+        """The ways to do it as somebody would say them who knows this installation, the shortest first."""
         template = TEMPLATES[self.template]
         ways = [template.short] if template.short else []
         return tuple(tuple(self._said(step) for step in way) for way in (*ways, tuple(template.steps(self.params))))
 
     def _said(self, step: Step) -> str:
         value = step.value.format(**self.params) if "{" in step.value else step.value
-        value = label(self.app, value[1:], 0) if value.startswith("@") else value.replace("*", "")
-        name = label(self.app, step.key, 0, value) if step.key else value
+        value = label(self.app, value[1:], self.skin) if value.startswith("@") else value.replace("*", "")
+        name = label(self.app, step.key, self.skin, value) if step.key else value
         said = {
             "menu": f"Open the page {name}",
             "seek": f"Press {name}",
