@@ -13,8 +13,8 @@ Arms    baseline: the start, with the level said as a number, with the memory hi
         for dealt out anew among the prompts. `start` is not trained further and sees the phrase.
 
 There is no reward model here: the general score is 0. The start was settled on the reserved seed 1000 by itself: after
-100 of its steps it copies 0.81 of its numbers at a quality of 0.95. Both trained arms have the rate 3e-4, untuned:
-what 20 of the 80 steps led to there (method 1.65, placebo 1.54; method at 1e-3 1.55) says little about all of them.
+100 of its steps it copies 0.81 of its numbers at a quality of 0.95. The rate was chosen there for the method, 3e-4
+(error 1.35 after all steps) over 1e-3 (1.38), and is the placebo's, too.
 """
 
 from __future__ import annotations
