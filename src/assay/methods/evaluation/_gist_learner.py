@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from ..protocols import Embed
 from ..text_index import hash_embed
 from ._gist_comments import Comment
-from ._gist_terms import debt_terms, is_usage, named, tools_named
+from ._gist_terms import debt_terms, is_usage, named, near_tools, tools_named
 
 ROLES = ("none", "source", "catalyst", "mitigator")
 TYPES = ("design", "requirement", "test", "defect", "documentation", "algorithm")
@@ -104,7 +104,8 @@ SIGNS = ("tool named", "other meaning", "usage", "debt term", *(name for name, _
 def signs(comment: Comment, guards: bool = True) -> Vector:
     """The signs of a comment, shape (len(SIGNS),); `guards=False` takes every match of a name for the tool and looks
     neither at the code beside the comment nor for usage."""
-    text, context = comment.text, comment.context if guards else ""
+    context = comment.context if guards else ""
+    text = near_tools(comment.text, context, guards)
     tools = tools_named(text, context) if guards else named(text)
     masked = text
     for n in reversed(tools):

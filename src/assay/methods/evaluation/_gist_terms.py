@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from itertools import pairwise
 
 NEIGHBOURS = 6  # words around "cursor" within which something must speak of generated code
 _MADE = (
@@ -154,13 +155,19 @@ DEBT_TERMS: tuple[str, ...] = (
     r"does(?:n'?t| not) (?:work|scale|handle|escape|support)",
 )
 
-# Speaking of a model that the code calls.
+# Speaking of a model that the code calls, or builds.
 _USAGE = re.compile(
     r"\bclients?\b|api[_ -]?keys?|\bendpoint|\bmodel\s*=|model name|rate limits?|\bquotas?\b|fine-?tun\w+|\bweights\b|"
-    r"context window|small context|\bsdk\b|chat\.completions|\bAPI\b|\btokens\b|\bprices?\b|generate\(",
+    r"context window|small context|\bsdk\b|chat\.completions|\bAPI\b|\btokens\b|\bprices?\b|generate\(|"
+    r"tokeni[sz]\w+|pre-?trained|\b(?:en|de)coders?\b|\battention\b|rotary|\brope\b|embeddings?\b|\binference\b|\blora\b|"
+    r"\blogits?\b|kv[- ]?cache|multi-?modal|backbone|hidden (?:states?|size)|\bmoe\b|\bexperts\b|quanti[sz]\w+|"
+    r"chat template|system prompt|config(?:uration)? (?:class|director|file|of|like)|\bmcp\b|\bmodels\b|"
+    r"[a-z\d]-(?:style|like)\b|"
+    r"\*optional\*|`int`|`str`|`bool`",
     re.IGNORECASE,
 )
 _USAGE_CODE = re.compile(r"api_key|\.chat\.completions|messages\.create|import (?:openai|anthropic)|\.generate\(")
+_SENTENCE = re.compile(r"[.!?:](?=\s)\s*|\n\s*\n")
 _QUOTE = re.compile(r"[\"“»][^\"”«]{6,}[\"”«]")
 _LICENCE = re.compile(
     r"copyright|spdx|licen[sc]ed? under|warrant(?:y|ies)|with all faults|provided \"?as is", re.IGNORECASE
@@ -168,7 +175,7 @@ _LICENCE = re.compile(
 _CHANGELOG = re.compile(r"^\W{0,3}(?:v?\d+\.\d+(?:\.\d+)?\s*[:-]|\d{4}-\d\d(?:-\d\d)?\b)")
 
 _PATTERNS = tuple(
-    (term, re.compile(rf"(?<![\w.@/-])(?:{term.pattern})(?![\w@]|\.\w|://)", 0 if term.exact else re.IGNORECASE))
+    (term, re.compile(rf"(?<![\w.@/`\[-])(?:{term.pattern})(?![\w@]|\.\w|://)", 0 if term.exact else re.IGNORECASE))
     for term in AI_TERMS
 )
 _ELSEWHERE = {
@@ -228,6 +235,20 @@ def _means_the_tool(n: Named, text: str, context: str) -> bool:
 def is_usage(text: str, context: str = "") -> bool:
     """Whether the comment speaks of calling a model rather than of code that one wrote."""
     return bool(_USAGE.search(text) or _USAGE_CODE.search(context))
+
+
+def near_tools(text: str, context: str = "", guards: bool = True) -> str:
+    """The sentences that name a tool, with those before and after: what a long text says elsewhere is not about it.
+
+    A text without a tool, or of three sentences at most, is kept whole.
+    """
+    ends = [0, *(m.end() for m in _SENTENCE.finditer(text)), len(text)]
+    spans = [(a, b) for a, b in pairwise(ends) if a < b]
+    tools = tools_named(text, context) if guards else named(text)
+    if len(spans) <= 3 or not tools:
+        return text
+    holding = {i for i, (a, b) in enumerate(spans) for n in tools if a <= n.start < b}
+    return "".join(text[a:b] for i, (a, b) in enumerate(spans) if holding & {i - 1, i, i + 1})
 
 
 def debt_terms(text: str) -> list[tuple[int, int]]:

@@ -7,7 +7,8 @@ Finds comments that name an AI tool and admit a shortcoming of the code beside t
     report.summary()["gist"], report.by_role()
 
 A million lines take well under a minute on two cores; only files whose bytes hold a tool's name are read for comments.
-It reads English. It sees what is admitted: code that somebody took over without a word is not found.
+It reads English. It sees what is admitted: code that somebody took over without a word is not found. In libraries
+about language models it raises false alarms, because there a model's name is the subject and not the author.
 
 Differs from the paper:
 
@@ -33,7 +34,7 @@ from ._gist_files import read_files
 from ._gist_history import DAY, Introduced, Life, introductions, lives, survival
 from ._gist_learner import ROLES, SIGNS, TYPES, Learner, rows_of, shipped, signs
 from ._gist_report import GistFinding, GistReport, Span
-from ._gist_terms import AI_TERMS, DEBT_TERMS, debt_terms, is_usage, tools_named
+from ._gist_terms import AI_TERMS, DEBT_TERMS, debt_terms, tools_named
 
 __all__ = [
     "AI_TERMS", "DEBT_TERMS", "ROLES", "TYPES", "Comment", "GistFinding", "GistReport", "classify", "classify_all",
@@ -42,7 +43,7 @@ __all__ = [
 
 Classify = Callable[[Sequence[Comment]], list[GistFinding]]
 
-_TOOL, _DOUBT = SIGNS.index("tool named"), SIGNS.index("doubt")
+_TOOL, _USAGE, _DOUBT = (SIGNS.index(name) for name in ("tool named", "usage", "doubt"))
 
 
 def classify(comment: Comment, learner: Learner | None = None, embed: Embed | None = None) -> GistFinding:
@@ -55,8 +56,9 @@ def classify_all(
 ) -> list[GistFinding]:
     """Role, debt and kind of debt of each comment (the paper's coding, by signs instead of by hand).
 
-    Without a tool's name that means the tool the role is "none"; else the regression decides. Debt is admitted by a
-    role or by one of `DEBT_TERMS`. `learner` is the shipped one unless given; `embed` must be the one it was fitted on.
+    Without a tool's name that means the tool, and where the comment speaks of calling or building a model, the role is
+    "none"; else the regression decides. Debt is admitted by a role or by one of `DEBT_TERMS`. `learner`
+    is the shipped one unless given; `embed` must be the one it was fitted on.
     """
     if not comments:
         return []
@@ -65,19 +67,20 @@ def classify_all(
     rows = rows_of(seen, [c.text for c in comments], embed)
     found = []
     for c, sign, role, kind in zip(comments, seen, learner.roles(rows), learner.kinds(rows), strict=True):
-        best = int(role.argmax()) if sign[_TOOL] else 0
+        authored = bool(sign[_TOOL]) and not sign[_USAGE]
+        best = int(role.argmax()) if authored else 0
         debts = debt_terms(c.text)
         is_debt = best > 0 or bool(debts)
         tools = tools_named(c.text, c.context)
         found.append(
             GistFinding(
                 comment=c,
-                is_ai_authorship=bool(tools) and not is_usage(c.text, c.context),
+                is_ai_authorship=authored,
                 is_debt=is_debt,
                 debt_type=TYPES[int(kind.argmax())] if is_debt else None,
                 role=ROLES[best],
                 uncertainty=is_debt and (ROLES[best] == "catalyst" or bool(sign[_DOUBT])),
-                confidence=round(float(role[best]), 4) if sign[_TOOL] else 1.0,
+                confidence=round(float(role[best]), 4) if authored else 1.0,
                 evidence=(
                     *(Span(f"tool {n.term}", n.start, n.end) for n in tools),
                     *(Span("debt", a, b) for a, b in debts),
