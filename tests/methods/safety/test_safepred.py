@@ -151,7 +151,7 @@ def test_a_learned_model_foresees_what_followed_and_only_that():
     assert fine.new_elements == (("button", "Back"),)
     assert fine.removed_elements == (("button", "Clean"),)
     assert fine.violated_later == ()
-    assert model.predict(state(page="Other"), press("xyzzy"), "", (), POLICIES, 4) == Prediction("unknown")
+    assert model.predict(state(page="Other"), press("Dance"), "", (), POLICIES, 4) == Prediction("unknown")
     with pytest.raises(ValueError, match="horizon: got 0"):
         model.predict(QUIET, press("Look"), "", (), POLICIES, 0)
 

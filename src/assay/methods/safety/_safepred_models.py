@@ -295,7 +295,7 @@ def _ids(row: dict[str, Any]) -> list[str]:
 
 
 def _hashed(texts: Sequence[str]) -> NDArray[np.float32]:
-    return hash_embed(texts, 1024)  # in fewer buckets, actions without a word in common come near each other
+    return hash_embed(texts, 2048)  # in fewer buckets, words that have nothing in common share one
 
 
 def _key(state: CompactState, action: ActionText) -> str:
