@@ -101,8 +101,6 @@ def words() -> tuple[str, ...]:
 
 def train(models: Any, seed: int, steps: int = STEPS) -> dict[str, Any]:
     """Weights of micro after its lessons."""
-    import torch
-
     from assay.models import tokenizer as tok
     from assay.models.finetune import finetune_rows
     from assay.models.local_sampler import prompt_ids
@@ -116,6 +114,5 @@ def train(models: Any, seed: int, steps: int = STEPS) -> dict[str, Any]:
         return Row(head + asked, [False] * len(head) + [True] * len(asked))
 
     rows = [row(*lesson) for lesson in lessons(seed, steps * BATCH)]
-    with torch.autocast("cpu", dtype=torch.bfloat16):
-        finetune_rows(model, rows, steps=steps, seed=seed, batch=BATCH, learning_rate=RATE)
+    finetune_rows(model, rows, steps=steps, seed=seed, batch=BATCH, learning_rate=RATE)
     return {name: tensor.clone() for name, tensor in model.state_dict().items()}
