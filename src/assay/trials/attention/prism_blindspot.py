@@ -13,13 +13,13 @@ Arms    baseline: one probability from the plain means of all dimensions. placeb
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
 import torch
 from torch import Tensor
 
-from assay.engine.trial import Bar, Measures, Metric, Models, Trial
+from assay.engine.trial import Bar, Fixture, Measures, Metric, Models, Trial
 from assay.methods.attention.block_sparse import block_mass
 from assay.methods.attention.prism import PrismConfig, band_probabilities, mean_pool_score, top_k
 from assay.worlds.longheads import LongHeads, Recipe
@@ -32,49 +32,75 @@ FAST = (4, 15)  # pairs
 Score = Callable[[Tensor, Tensor], Tensor]  # (q, k) -> (1, H, n_q, n_k)
 
 
-def plain_means(world: Recipe, models: Models, seed: int) -> Measures:
-    return measure(world, lambda q, k: mean_pool_score(q, k, BLOCK))
+def masses(world: Recipe, models: Models, seed: int) -> dict[str, Tensor]:
+    """The true attention of each key block, `(1, H, rows, n_k)`, of every view: what all arms are judged by."""
+    found = {}
+    for name, recipe, rows in views(world):
+        q, k, _ = (x[None] for x in recipe.draw(recipe.lengths[0]))
+        found[name] = block_mass(q, k, BLOCK, rows)
+    return found
 
 
-def uncalibrated(world: Recipe, models: Models, seed: int) -> Measures:
-    return measure(world, lambda q, k: two_bands(q, k, calibrate=False))
+def views(world: Recipe) -> Iterator[tuple[str, Recipe, Tensor]]:
+    """The sample's heads on all rows of the last three quarters, and the report's other heads on a quarter of them."""
+    n = blocks(world)
+    fast = tuple(replace(head, pairs=FAST) for head in world.heads)
+    yield "judged", world, torch.arange(n // 4, n)
+    yield "theta_500k", replace(world, theta=THETA), torch.arange(n // 4, n, 4)
+    yield "fast_slash", replace(world, heads=fast), torch.arange(n // 4, n, 4)
+    yield "mixed", LongHeads("mixed", world.lengths).sample(world.seed), torch.arange(n // 4, n, 4)
 
 
-def prism(world: Recipe, models: Models, seed: int) -> Measures:
-    return measure(world, lambda q, k: two_bands(q, k, calibrate=True))
+def plain_means(world: Recipe, models: Models, seed: int, fixture: dict[str, Tensor]) -> Measures:
+    return measure(world, fixture, lambda q, k: mean_pool_score(q, k, BLOCK))
 
 
-def true_masses(world: Recipe, models: Models, seed: int) -> Measures:
-    return measure(world, lambda q, k: block_mass(q, k, BLOCK))
+def uncalibrated(world: Recipe, models: Models, seed: int, fixture: dict[str, Tensor]) -> Measures:
+    return measure(world, fixture, lambda q, k: two_bands(q, k, calibrate=False))
+
+
+def prism(world: Recipe, models: Models, seed: int, fixture: dict[str, Tensor]) -> Measures:
+    return measure(world, fixture, lambda q, k: two_bands(q, k, calibrate=True))
+
+
+def true_masses(world: Recipe, models: Models, seed: int, fixture: dict[str, Tensor]) -> Measures:
+    return measure(world, fixture, None)
 
 
 def two_bands(q: Tensor, k: Tensor, calibrate: bool) -> Tensor:
     return torch.maximum(*band_probabilities(q, k, PrismConfig(block=BLOCK, calibrate=calibrate)))
 
 
-def measure(world: Recipe, score: Score) -> Measures:
-    """On the sample's heads; the report's other heads on a quarter of the rows."""
-    at_each = recovered(world, score)
-    extra = {f"at_{share:.0%}".rstrip("%"): kept.mean().item() for share, kept in zip(SHARES, at_each)}
-    extra["theta_500k"] = recovered(replace(world, theta=THETA), score, every=4).mean().item()
-    fast = replace(world, heads=tuple(replace(head, pairs=FAST) for head in world.heads))
-    extra["fast_slash"] = recovered(fast, score, every=4).mean().item()
-    mixed = LongHeads("mixed", world.lengths).sample(world.seed)
-    by_head = recovered(mixed, score, every=4).mean(0)
-    for kind in dict.fromkeys(head.kind for head in mixed.heads):
-        of_kind = [i for i, head in enumerate(mixed.heads) if head.kind == kind]
-        extra[kind.replace(" ", "_")] = by_head[of_kind].mean().item()
-    return Measures(at_each.mean().item(), extra=extra)
+def measure(world: Recipe, mass: Mapping[str, Tensor], score: Score | None) -> Measures:
+    """Attention kept by a score's choice of blocks; by the choice of the true masses where there is none."""
+    n, extra, value = blocks(world), {}, 0.0
+    for name, recipe, rows in views(world):
+        if score is None:
+            scores = mass[name].new_zeros(*mass[name].shape[:2], n, n).index_copy(2, rows, mass[name])
+        else:
+            q, k, _ = (x[None] for x in recipe.draw(recipe.lengths[0]))
+            scores = score(q, k)
+        kept = torch.stack([recovered(mass[name], scores, rows, share) for share in SHARES])
+        if name == "mixed":
+            for kind in dict.fromkeys(head.kind for head in recipe.heads):
+                of_kind = [i for i, head in enumerate(recipe.heads) if head.kind == kind]
+                extra[kind.replace(" ", "_")] = kept[:, of_kind].mean().item()
+        elif name == "judged":
+            value = kept.mean().item()
+            extra |= {f"at_{100 * share:.0f}": of.mean().item() for share, of in zip(SHARES, kept)}
+        else:
+            extra[name] = kept.mean().item()
+    return Measures(value, extra=extra)
 
 
-def recovered(world: Recipe, score: Score, every: int = 1) -> Tensor:
-    """Share of the true attention kept, `(len(SHARES), H)`, over `every` so many-th block of queries."""
-    q, k, _ = (x[None] for x in world.draw(world.lengths[0]))
-    n = -(-world.lengths[0] // BLOCK)
-    rows = torch.arange(n // 4, n, every)
-    mass, scores = block_mass(q, k, BLOCK, rows), score(q, k)
-    masks = [top_k(scores, max(1, round(share * n)))[:, :, rows] for share in SHARES]
-    return torch.stack([(mass * mask).sum(-1).mean((0, 2)) for mask in masks])
+def recovered(mass: Tensor, scores: Tensor, rows: Tensor, share: float) -> Tensor:
+    """Share of the attention in the rows that the best-scored blocks hold, for each head: `(H,)`."""
+    count = max(1, round(share * scores.shape[-1]))
+    return (mass * top_k(scores, count)[:, :, rows]).sum(-1).mean((0, 2))
+
+
+def blocks(world: Recipe) -> int:
+    return -(-world.lengths[0] // BLOCK)
 
 
 trial = Trial(
@@ -87,6 +113,7 @@ trial = Trial(
     oracle="oracle",
     world="longheads",
     world_args={"kind": "loaded", "lengths": [8192]},
+    fixture=Fixture(masses),
     seeds=20,
     quick_seeds=2,
     extras=("lm",),
