@@ -62,3 +62,10 @@ TRAINING = [
 def test_an_example_that_trains_runs_to_its_end(tmp_path, name):
     pytest.importorskip("trl")
     assert shown(tmp_path, name)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "said"), [("mfa_regions.py", "steered:"), ("probe_monitor.py", "tokens written")])
+def test_an_example_that_reads_a_models_states_tells_its_story(tmp_path, name, said):
+    pytest.importorskip("transformers")
+    assert said in shown(tmp_path, name)

@@ -18,10 +18,10 @@ def test_a_probe_flags_what_a_model_was_asked_and_said(tmp_path, threshold, flag
     save_probe(LinearProbe(128), "mean", tmp_path / "p.safetensors", about)
     task = Task(
         [Sample("what is 2 and 3"), Sample("open the door " * 5)],
-        solver=generate(),
+        solver=generate(max_tokens=4),
         scorer=probe_score(str(tmp_path / "p.safetensors")),
     )
-    log = eval(task, model=get_model("mockllm/model"), display="none", log_dir=str(tmp_path))[0]
+    log = eval(task, model=get_model("assay/nano"), display="none", log_dir=str(tmp_path))[0]
     assert log.status == "success", log.error
     assert log.results.scores[0].metrics["mean"].value == flagged
     scores = [sample.scores["probe_score"].metadata["probe_score"] for sample in log.samples]
