@@ -359,7 +359,7 @@ def test_any_table_is_read_by_the_names_of_its_columns(tmp_path: Path) -> None:
     ("content", "message"),
     [
         ("text,label\n", "no row with a label"),
-        ("tweet,label\nx,1\n", "no column 'Tweet text'; it has tweet, label"),
+        ("tweet,label\nx,1\n", "no column 'text'; it has tweet, label"),
         ("text,label\nx,7\n", "row 1: label '7', wanted 0 or literal, 1 or ironic"),
         ("id,text,label\n1,x,1\n1,y,0\n", "the id '1' occurs twice"),
     ],
