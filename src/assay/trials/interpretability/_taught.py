@@ -23,8 +23,11 @@ Taught = dict[str, Tensor]
 
 
 def teach(models: Models, entities: Sequence[int], seed: int) -> Taught:
-    """The weights after `PASSES` through the lessons on the entities."""
-    return teach_lessons(models, attributes.lessons(entities), attributes.WORDS, seed, PASSES)
+    """The weights after `PASSES` through the lessons on the entities, more where they are so few that `FEWEST` steps
+    take longer."""
+    lessons = attributes.lessons(entities)
+    passes = max(PASSES, -(-FEWEST * BATCH // len(lessons)))
+    return teach_lessons(models, lessons, attributes.WORDS, seed, passes)
 
 
 def teach_lessons(
