@@ -32,7 +32,9 @@ def test_advice_and_having_done_it_before_turn_it_away():
     assert first.node.name == "Delete all"
     assert sure().choose(SCREEN, "Press Delete all or Save", ["Press Delete all"]).node.name == "Save"
     for _ in range(4):
-        last = told.choose(SCREEN, "Press Delete all")
+        told.remember(SCREEN, first)
+    last = told.choose(SCREEN, "Press Delete all")
+    assert first.said == "Press Delete all"
     assert last.node is None or last.node.name != "Delete all"
 
 

@@ -33,6 +33,11 @@ class Choice:
     text: str = ""
     likeness: float = 0.0
 
+    @property
+    def said(self) -> str:
+        """The choice as a line of a plan would say it."""
+        return _said(self.verb, self.node, self.text)
+
 
 class LexicalGuiPolicy:
     """Chooses the action whose words are most like a query.
@@ -66,10 +71,14 @@ class LexicalGuiPolicy:
         slips = self._rng.random() < self._slip
         if score[best] < DONE_BELOW:
             return Choice(Done(), "done", likeness=float(likeness[best]))
-        self._taken[here, said[best]] = self._taken.get((here, said[best]), 0) + 1
         verb, node, text = options[best]
         hit = self._neighbour(seen, node) if slips and node is not None and verb == "press" else node
         return Choice(_action(verb, hit, text), verb, hit, text, float(likeness[best]))
+
+    def remember(self, seen: GuiObs, choice: Choice) -> None:
+        """The choice was carried out on this screen: doing it here again counts less."""
+        place = tree_hash(seen.tree), choice.said
+        self._taken[place] = self._taken.get(place, 0) + 1
 
     def _neighbour(self, seen: GuiObs, node: Node) -> Node:
         same = [n for n in seen.tree if n.usable and n.role == node.role]

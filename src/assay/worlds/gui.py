@@ -63,10 +63,17 @@ class GuiError(RuntimeError):
 class Episode(Protocol):
     """What an environment is reset to; `GuiTask` of assay.worlds.gui_tasks is one."""
 
-    app: str
-    layout: int
-    skin: int
-    seed: int
+    @property
+    def app(self) -> str: ...
+
+    @property
+    def layout(self) -> int: ...
+
+    @property
+    def skin(self) -> int: ...
+
+    @property
+    def seed(self) -> int: ...
 
 
 def launch_browser() -> tuple[Playwright, Browser]:

@@ -14,8 +14,8 @@ from assay.worlds.gui import GuiEnv
 from assay.worlds.gui_tasks import GuiTask, draw_task
 
 REPLANS, MAX_STEPS = 3, 16
-CLEAR = 0.35  # likeness from which a line of the plan counts as carried out
-REFLEXES = ("Press menu all pages navigation", "Press next later more forward entries")
+CLEAR = 0.7  # likeness from which a line of the plan is found on the screen, and counts as carried out
+REFLEXES = ("Menu", "All pages", "Navigation", "Next", "Later entries", "Forward", "More")  # where a line is not found
 LINES = ("home", "12", "Ann", "note")  # what the explorer types into a field of text
 FIRST_PAGES = {"admin": "admin.host", "bank": "bank.limit", "forum": "forum.line"}
 
@@ -50,16 +50,18 @@ class PlanningAgent:
         if self._line >= len(self.plan):
             return None
         choice = self._policy.choose(seen, self.plan[self._line], advice)
-        for reflex in REFLEXES:
-            if choice.likeness < CLEAR:
-                other = self._policy.choose(seen, reflex, advice)
-                choice = max(choice, other, key=lambda c: c.likeness)
+        if choice.likeness < CLEAR:
+            others = [self._policy.choose(seen, f"Press {reflex}", advice) for reflex in REFLEXES]
+            found = max(others, key=lambda other: other.likeness)
+            choice = found if found.likeness >= CLEAR else choice
         self.last = choice
         return None if isinstance(choice.action, Done) else _words(choice)
 
-    def taken(self, action: ActionText) -> None:
-        """The action was carried out: the line is done if it was meant."""
-        self._line += alike(self.plan[self._line], f"{action} {action.verb}") >= CLEAR
+    def taken(self, seen: GuiObs) -> None:
+        """The last proposal was carried out on this screen: the line is done if that was what it says."""
+        if self.last is not None:
+            self._policy.remember(seen, self.last)
+            self._line += alike(self.plan[self._line], self.last.said) >= CLEAR
 
     def replan(self, warned_of: ActionText) -> bool:
         """Take the plan least like all that was warned of, from its beginning; False where there is no other."""
@@ -92,8 +94,8 @@ def play(env: GuiEnv, task: GuiTask, guard: Guard, attacked: bool, seed: int) ->
             continue
         if action is None or agent.last is None:
             break
+        agent.taken(seen)
         seen = env.step(agent.last.action)
-        agent.taken(action)
         past.append(action)
         states.append(env.state())
     after = env.settle()
