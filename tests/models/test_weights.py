@@ -49,7 +49,7 @@ def test_words_get_rows_of_their_own_and_the_rest_stays():
     assert model(ids).logits.shape[-1] == 258
 
 
-@pytest.mark.parametrize("name", weights.NAMES)
+@pytest.mark.parametrize("name", nano.SIZES)
 def test_shipped_weights_were_made_by_the_recipe_in_the_code_and_meet_their_gates(name):
     report = weights.recipe(name)
     recipe = report["recipe"]
@@ -60,7 +60,7 @@ def test_shipped_weights_were_made_by_the_recipe_in_the_code_and_meet_their_gate
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", weights.NAMES)
+@pytest.mark.parametrize("name", nano.SIZES)
 def test_shipped_weights_can_do_what_their_report_says(name):
     assert measure.measure(*load(name)) == weights.recipe(name)["measured"]
 
