@@ -73,9 +73,10 @@ def finetune_rows(
     order, losses = list[int](), list[float]()
     rng = random.Random(seed)
     optimiser = torch.optim.AdamW(model.parameters(), lr=learning_rate, weight_decay=0.01)
-    total = max(steps, 3)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(  # it divides by zero where the rise is a single step
-        optimiser, learning_rate, total_steps=total, pct_start=max(WARM_UP, 2 / total), cycle_momentum=False
+    total = max(steps, 2)
+    rise = WARM_UP if total * WARM_UP != 1 else 2 / total  # OneCycleLR divides by zero where the rise is one step
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimiser, learning_rate, total_steps=total, pct_start=rise, cycle_momentum=False
     )
     for _ in range(steps):
         while len(order) < batch:
