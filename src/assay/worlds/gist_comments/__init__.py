@@ -23,13 +23,14 @@ every other file. The parts were dealt so that each holds every role.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
+
+from assay.worlds import _frozen
 
 ROOT = Path(__file__).parent
 FILES = ROOT / "files"
@@ -112,13 +113,8 @@ def halves() -> dict[str, tuple[str, ...]]:
 
 def content_hash() -> str:
     """sha256 over the sorted paths and the bytes of everything but this module; equals `SHA256`."""
-    total = hashlib.sha256()
-    for path in sorted(p for p in ROOT.rglob("*") if p.is_file() and "__pycache__" not in p.parts):
-        if path != Path(__file__):
-            octets = path.read_bytes()
-            total.update(f"{path.relative_to(ROOT).as_posix()}\0{len(octets)}\0".encode())
-            total.update(octets)
-    return total.hexdigest()
+    files = sorted(p for p in ROOT.rglob("*") if p.is_file() and "__pycache__" not in p.parts)
+    return _frozen.content_hash(ROOT, (p.relative_to(ROOT).as_posix() for p in files if p != Path(__file__)))
 
 
 class GistComments:

@@ -12,12 +12,13 @@ fitted on, but words, and the events of irony, stand on both sides.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
+
+from assay.worlds import _frozen
 
 ROOT = Path(__file__).parent
 SHA256 = "113f403360e945e75363d5b652fa850ba74e3abd456a7b34d14d9a672c5ad882"
@@ -72,12 +73,7 @@ def halves(part: Part) -> Judged:
 
 def content_hash() -> str:
     """sha256 over the names and bytes of the four data files; equals `SHA256`."""
-    total = hashlib.sha256()
-    for path in sorted([*ROOT.glob("*.jsonl"), ROOT / "split.json"]):
-        octets = path.read_bytes()
-        total.update(f"{path.name}\0{len(octets)}\0".encode())
-        total.update(octets)
-    return total.hexdigest()
+    return _frozen.content_hash(ROOT, sorted(path.name for path in (*ROOT.glob("*.jsonl"), ROOT / "split.json")))
 
 
 @dataclass(frozen=True)

@@ -20,13 +20,14 @@ share fitted data, never judged data.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Literal
+
+from assay.worlds import _frozen
 
 ROOT = Path(__file__).parent
 RULES = ROOT / "semgrep"  # the generic rules that a user of a code scanner would run
@@ -130,12 +131,7 @@ def families() -> dict[str, tuple[str, ...]]:
 
 def content_hash() -> str:
     """sha256 over the sorted paths and the bytes of everything but this module; equals `SHA256`."""
-    total = hashlib.sha256()
-    for path in sorted(_frozen_files()):
-        octets = (ROOT / path).read_bytes()
-        total.update(f"{path}\0{len(octets)}\0".encode())
-        total.update(octets)
-    return total.hexdigest()
+    return _frozen.content_hash(ROOT, sorted(_frozen_files()))
 
 
 class SkillCorpus:
