@@ -189,17 +189,31 @@ def tune(model: Any, tokenizer: Any, fpps: FPPS, triples: Sequence[Triple], h_u:
         choices = [replace(fpps, gamma=gamma) for gamma in GAMMAS]
     else:
         choices = [replace(fpps, gamma=g, tau_low=low, tau_high=high) for g, low, high in product(GAMMAS, LOWS, HIGHS)]
-    changes = [choice.change(h_u, h_0) for choice in choices]
-    found = {i: score(model, tokenizer, triples, fpps.layer, change).overall for i, change in enumerate(changes)}
-    return choices[max(found, key=lambda i: found[i])]
+    plain = right_under(model, tokenizer, [(t.question, t.gold) for t in triples])  # the same for every choice
+
+    def overall(choice: FPPS) -> float:
+        return score(model, tokenizer, triples, fpps.layer, choice.change(h_u, h_0), plain).overall
+
+    return max(choices, key=overall)
 
 
-def score(model: Any, tokenizer: Any, triples: Sequence[Triple], layer: int, change: Tensor | None = None) -> Scores:
-    """How the triples are answered with their history, steered by `change` (N, D) at a layer where it is given."""
+def score(
+    model: Any,
+    tokenizer: Any,
+    triples: Sequence[Triple],
+    layer: int,
+    change: Tensor | None = None,
+    plain: NDArray[np.bool_] | None = None,
+) -> Scores:
+    """How the triples are answered with their history, steered by `change` (N, D) at a layer where it is given.
+
+    `plain` (N,) is which are right without the history, where that is known already.
+    """
     rows = [(joined(t.history, t.question), t.gold) for t in triples]
     right = right_under(model, tokenizer, rows, layer, change)
     factual = np.array([t.kind == "factual" for t in triples])
-    plain = right_under(model, tokenizer, [(t.question, t.gold) for t in triples])
+    if plain is None:
+        plain = right_under(model, tokenizer, [(t.question, t.gold) for t in triples])
     harmed = plain & ~right
 
     def share(hits: NDArray[np.bool_], of: NDArray[np.bool_]) -> float:

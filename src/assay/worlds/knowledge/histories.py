@@ -12,6 +12,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Literal
 
 from assay.methods.text_index import TextIndex
@@ -85,8 +86,7 @@ def _harmless(rng: random.Random, facts: Sequence[tuple[int, int]]) -> Asked:
 
 
 def _stranger(rng: random.Random) -> Asked:
-    known = {s for s in range(len(_graph().names)) if attributes.facts_of(s)}
-    s = rng.choice([s for s in range(len(_graph().names)) if s not in known])
+    s = rng.choice(_strangers())
     r = rng.randrange(len(_graph().relations))
     gold = rng.choice(attributes.options(r))
     told = STATEMENT.format(s=_graph().names[s], r=_graph().relations[r].name, o=gold.strip())
@@ -121,6 +121,12 @@ def _asked(
         sessions.append(LIKING.format(o=liked))
     rng.shuffle(sessions)
     return Asked(question, tuple(sessions), gold, misled, kind)
+
+
+@cache
+def _strangers() -> tuple[int, ...]:
+    """The entities that nothing is known of."""
+    return tuple(s for s in range(len(_graph().names)) if not attributes.facts_of(s))
 
 
 def _graph() -> Graph:
