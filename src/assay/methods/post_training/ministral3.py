@@ -122,26 +122,46 @@ def distil(
             f"teacher has {teacher.config.vocab_size} tokens, student {student.config.vocab_size}: "
             "logit distillation needs one vocabulary"
         )
-    optimizer = torch.optim.AdamW(student.parameters(), lr=learning_rate, weight_decay=0.01)
+
+    def loss(ids: Tensor, mask: Tensor) -> Tensor:
+        with torch.no_grad():
+            aims = teacher(input_ids=ids).logits
+        said = student(input_ids=ids).logits
+        return distill_loss(said, aims, mask, temperature=temperature, alpha=alpha, labels=ids)
+
+    return train_once(student, loss, data, tokens=tokens, learning_rate=learning_rate, clip=clip)
+
+
+def train_once(
+    model: Any,
+    loss: Callable[[Tensor, Tensor], Tensor],
+    data: Iterable[Batch],
+    *,
+    tokens: int,
+    learning_rate: float,
+    clip: float = 1.0,
+) -> list[float]:
+    """Train the model in place by a loss of (ids, mask), going through the data once, until `tokens` ids are seen.
+
+    Returns the losses. Raises ValueError where the data ends before. The rate falls to a tenth along a cosine.
+    """
+    optimizer = torch.optim.AdamW(model.parameters(), lr=learning_rate, weight_decay=0.01)
     seen, losses = 0, list[float]()
-    student.train()
+    model.train()
     for ids, mask in data:
         if seen >= tokens:
             break
         share = seen / max(tokens, 1)
         for group in optimizer.param_groups:
             group["lr"] = learning_rate * (0.55 + 0.45 * float(torch.cos(torch.tensor(torch.pi * share))))
-        with torch.no_grad():
-            aims = teacher(input_ids=ids).logits
-        said = student(input_ids=ids).logits
-        loss = distill_loss(said, aims, mask, temperature=temperature, alpha=alpha, labels=ids)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(student.parameters(), clip)
+        value = loss(ids, mask)
+        value.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(model.parameters(), clip)
         optimizer.step()
         optimizer.zero_grad()
-        losses.append(loss.item())
+        losses.append(value.item())
         seen += ids.numel()
-    student.eval()
+    model.eval()
     if seen < tokens:
         raise ValueError(f"data: got {seen} tokens, wanted {tokens}; nothing is shown twice")
     return losses

@@ -27,7 +27,7 @@ from torch import Tensor
 from assay.engine.trial import Bar, Cost, Measures, Metric, Models, Trial
 from assay.methods.post_training._distillation import distill_loss
 from assay.methods.post_training._pruning import least_changing, narrowed, prune_ffn, prune_layers
-from assay.methods.post_training.ministral3 import Batch, StageSpec, distil, prune, shares
+from assay.methods.post_training.ministral3 import Batch, StageSpec, distil, prune, shares, train_once
 from assay.models.recipe import RECIPES
 from assay.models.tokenizer import PAD
 from assay.models.train_data import Row, pair_row, problem_row
@@ -45,22 +45,13 @@ def from_scratch(world: Problems, models: Models, seed: int) -> Measures:
     budget = flops(size(parent), size(made(parent, half))) + flops(size(parent), size(made(parent, quarter)))
     child = made(parent, quarter, seed)
     tokens = round(budget * TOKENS / (6 * size(child)))
-    optimizer = torch.optim.AdamW(child.parameters(), lr=RATE["baseline"], weight_decay=0.01)
-    seen = 0
-    child.train()
-    for ids, mask in stream(seed, "scratch"):
-        if seen >= tokens:
-            break
-        for group in optimizer.param_groups:
-            group["lr"] = RATE["baseline"] * (0.55 + 0.45 * float(torch.cos(torch.tensor(torch.pi * seen / tokens))))
+
+    def next_token(ids: Tensor, mask: Tensor) -> Tensor:
         logits = child(input_ids=ids).logits
-        loss = distill_loss(logits, logits.detach(), mask, alpha=0.0, labels=ids)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(child.parameters(), 1.0)
-        optimizer.step()
-        optimizer.zero_grad()
-        seen += ids.numel()
-    return measured(parent, child.eval(), world, budget * TOKENS)
+        return distill_loss(logits, logits.detach(), mask, alpha=0.0, labels=ids)
+
+    train_once(child, next_token, stream(seed, "scratch"), tokens=tokens, learning_rate=RATE["baseline"])
+    return measured(parent, child, world, budget * TOKENS)
 
 
 def cascaded(world: Problems, models: Models, seed: int) -> Measures:
