@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from assay.errors import UserError
+
+
+def check_width(model: Any, name: str, width: int, file: Path) -> None:
+    """UserError where a file that was made for states of `width` is used with a model of another one."""
+    own = model.get_input_embeddings().weight.shape[1]
+    if own != width:
+        raise UserError(f"{file} is for states of width {width}, {name} has {own}: name its own --model")
 
 
 def load(name: str) -> tuple[Any, Any]:

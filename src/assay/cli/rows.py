@@ -97,6 +97,16 @@ def numbers(cells: Sequence[Any], column: str, empty: float | None = None) -> li
     return found
 
 
+def read_yaml(file: Path) -> Any:
+    """What a YAML file holds; UserError where it is none."""
+    import yaml
+
+    try:
+        return yaml.safe_load(read_text(file))
+    except yaml.YAMLError as error:
+        raise UserError(f"{file}: not YAML ({str(error).splitlines()[0]})") from error
+
+
 def read_text(file: Path) -> str:
     """A text file as UTF-8, with or without a mark at its beginning; UserError where it is neither there nor that."""
     if not file.is_file():

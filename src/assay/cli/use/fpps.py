@@ -68,7 +68,7 @@ def run_fit(arguments: argparse.Namespace) -> int:
 
 
 def run_question(arguments: argparse.Namespace) -> int:
-    from assay.cli.local_models import load
+    from assay.cli.local_models import check_width, load
     from assay.cli.rows import read_jsonl
     from assay.methods.interpretability._fpps_file import load as load_fpps
     from assay.methods.interpretability.fpps import FPPS, personalized_generate
@@ -86,12 +86,7 @@ def run_question(arguments: argparse.Namespace) -> int:
             sessions[i] for i in sorted(int(p.id) for p in index.search(arguments.question, arguments.retrieve))
         ]
     model, tokenizer = load(arguments.model)
-    width = model.get_input_embeddings().weight.shape[1]
-    if len(fitted.direction) != width:
-        raise UserError(
-            f"{arguments.fpps} is for states of width {len(fitted.direction)}, {arguments.model} has {width}: "
-            "name its own --model"
-        )
+    check_width(model, arguments.model, len(fitted.direction), arguments.fpps)
     history, asked = "\n".join(sessions), (model, tokenizer)
     tokens = arguments.max_tokens
     plain, _ = personalized_generate(*asked, "", arguments.question, fitted, max_new_tokens=tokens)

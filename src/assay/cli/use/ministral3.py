@@ -117,15 +117,10 @@ def read_stages(file: Path) -> list[StageSpec]:
     """The stages of a YAML file."""
     from dataclasses import fields
 
-    import yaml
-
-    from assay.cli.rows import read_text
+    from assay.cli.rows import read_yaml
     from assay.methods.post_training.ministral3 import StageSpec
 
-    try:
-        data = yaml.safe_load(read_text(file))
-    except yaml.YAMLError as error:
-        raise UserError(f"{file}: not YAML ({str(error).splitlines()[0]})") from error
+    data = read_yaml(file)
     if not isinstance(data, list) or not data or not all(isinstance(stage, dict) for stage in data):
         raise UserError(f"{file}: wanted {_STAGES}")
     known = {field.name for field in fields(StageSpec)}

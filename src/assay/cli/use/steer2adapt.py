@@ -89,7 +89,7 @@ def run_fit(arguments: argparse.Namespace) -> int:
 def run_prompt(arguments: argparse.Namespace) -> int:
     import torch
 
-    from assay.cli.local_models import load
+    from assay.cli.local_models import check_width, load
     from assay.methods.interpretability._replies import prompt_ids
     from assay.methods.interpretability.steer2adapt import SteeredModel
 
@@ -97,7 +97,7 @@ def run_prompt(arguments: argparse.Namespace) -> int:
         raise UserError(f"--max-tokens: got {arguments.max_tokens}, wanted at least 1")
     basis, recipe = read_recipe(arguments.recipe)
     model, tokenizer = load(arguments.model)
-    check_fits(model, basis, arguments)
+    check_width(model, arguments.model, basis.vectors.shape[1], arguments.recipe)
     ids = torch.tensor([prompt_ids(tokenizer, arguments.prompt)])
     asked = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
     settings = {"max_new_tokens": arguments.max_tokens, "do_sample": False, "pad_token_id": tokenizer.pad_token_id}
@@ -109,13 +109,13 @@ def run_prompt(arguments: argparse.Namespace) -> int:
 
 
 def run_eval(arguments: argparse.Namespace) -> int:
-    from assay.cli.local_models import load
+    from assay.cli.local_models import check_width, load
     from assay.methods.interpretability import _steer_report
 
     basis, recipe = read_recipe(arguments.recipe)
     items = read_items(arguments.data)
     model, tokenizer = load(arguments.model)
-    check_fits(model, basis, arguments)
+    check_width(model, arguments.model, basis.vectors.shape[1], arguments.recipe)
     whole = _steer_report.change(model, tokenizer, basis, recipe, items)
     without = _steer_report.leave_one_out(model, tokenizer, basis, recipe, items)
     grammar = _steer_report.side_effects(model, tokenizer, basis, recipe) if arguments.grammar else {}
@@ -143,14 +143,9 @@ def run_eval(arguments: argparse.Namespace) -> int:
 
 def read_concepts(file: Path) -> dict[str, tuple[list[str], list[str]]]:
     """The concepts of a YAML file: pairs of positive and negative prompts, equally many."""
-    import yaml
+    from assay.cli.rows import read_yaml
 
-    from assay.cli.rows import read_text
-
-    try:
-        data = yaml.safe_load(read_text(file))
-    except yaml.YAMLError as error:
-        raise UserError(f"{file}: not YAML ({str(error).splitlines()[0]})") from error
+    data = read_yaml(file)
     if not isinstance(data, dict) or not data:
         raise UserError(f"{file}: wanted {_CONCEPTS}")
     found = {}
@@ -185,16 +180,6 @@ def read_recipe(file: Path) -> tuple[Basis, Recipe]:
     if not file.is_file():
         raise UserError(f"{file}: no such file")
     return load(file)
-
-
-def check_fits(model: Any, basis: Basis, arguments: argparse.Namespace) -> None:
-    """UserError where the recipe was made for a model of another width."""
-    width = model.get_input_embeddings().weight.shape[1]
-    if basis.vectors.shape[1] != width:
-        made_for = basis.vectors.shape[1]
-        raise UserError(
-            f"{arguments.recipe} is for states of width {made_for}, {arguments.model} has {width}: name its own --model"
-        )
 
 
 def whole_numbers(text: str) -> list[int]:
