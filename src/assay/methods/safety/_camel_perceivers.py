@@ -49,10 +49,10 @@ add put into|continue proceed next on|mute silence quiet|checkout pay|device|pri
 _SMALL = frozenset(
     {"the", "a", "an", "to", "of", "for", "is", "in", "on", "it", "at", "by", "with", "and", "or", "this"}
 )
-_THERE = re.compile(r"is there (?:an? |any )?(.+?)\?", re.I)
-_SAYS = re.compile(r'does the page say "(.+)"\?', re.I)
-_ON = re.compile(r"is (?:the )?(.+?) on\?", re.I)
-_BESIDE = re.compile(r'what stands beside "(.+)"\?', re.I)
+THERE = re.compile(r"is there (?:an? |any )?(.+?)\?", re.I)
+SAYS = re.compile(r'does the page say "(.+)"\?', re.I)
+ON = re.compile(r"is (?:the )?(.+?) on\?", re.I)
+BESIDE = re.compile(r'what stands beside "(.+)"\?', re.I)
 
 
 class DomPerceiver:
@@ -77,11 +77,11 @@ class DomPerceiver:
         return node.centre
 
     def ask_bool(self, seen: GuiObs, question: str) -> bool:
-        if asked := _THERE.fullmatch(question.strip()):
+        if asked := THERE.fullmatch(question.strip()):
             return self._best(seen, asked[1])[0] >= self._threshold
-        if asked := _SAYS.fullmatch(question.strip()):
+        if asked := SAYS.fullmatch(question.strip()):
             return any(asked[1].lower() in self._words(n).lower() for n in seen.tree if n.visible)
-        if asked := _ON.fullmatch(question.strip()):
+        if asked := ON.fullmatch(question.strip()):
             score, node = self._best(seen, asked[1])
             if node is None or score < self._threshold:
                 raise PerceptionError(f"there is nothing like {asked[1]!r}")
@@ -89,7 +89,7 @@ class DomPerceiver:
         raise PerceptionError(f"cannot answer {question!r} from a tree of elements")
 
     def ask_text(self, seen: GuiObs, question: str, schema: str, max_length: int) -> str:
-        asked = _BESIDE.fullmatch(question.strip())
+        asked = BESIDE.fullmatch(question.strip())
         if asked is None:
             raise PerceptionError(f"cannot answer {question!r} from a tree of elements")
         cells = [n for n in seen.tree if n.visible and n.role == "cell"]
