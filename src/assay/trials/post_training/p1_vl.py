@@ -10,8 +10,9 @@ Arms    baseline: prompts in random order, 8 rollouts each. method: the paper's 
         random. Windows grow from stage to stage and cut no worked reply.
 
 The pass rates cost the method and the placebo 8,000 samples that train nothing; the baseline has none of them. How
-long the start is trained was chosen on the reserved seed 1000, and so was the learning rate, for the baseline alone
-and then given to all arms: at 3e-4 its sampled reward does not rise, at 1e-3 it unlearns what it could do.
+long the start is trained was chosen on the reserved seed 1000, the rate per arm on 1000 and 1001 after all updates: at
+1e-4, 3e-4 and 1e-3 the baseline reaches 0.18, 0.17 and 0.06, the placebo 0.18, 0.14 and 0.04, the method 0.18, 0.17 and
+0.04.
 """
 
 from __future__ import annotations
