@@ -65,7 +65,7 @@ class KeywordGuard:
         "instead of", "before you continue", "before doing anything", "<information>", "assistant:",
     )  # fmt: skip
     RISKY = (
-        "delete", "remove", "transfer", "payment", "pay_", "wire", "send_money", "rm -rf", "drop table", "password",
+        "delete", "remove", "transfer", "pay", "wire", "send_money", "rm -rf", "drop table", "password",
         "credential", "grant", "shutdown", "disable", "curl ", "chmod", "forward", "share", "export",
     )  # fmt: skip
 

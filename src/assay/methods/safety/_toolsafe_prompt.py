@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 
 from ._toolsafe_records import RATINGS, StepRecord, check_score
@@ -136,6 +137,14 @@ def _latest(record: StepRecord, shown: int) -> tuple[list[tuple[str, str]], list
 def defused(text: str) -> str:
     """A stranger's text with the brackets of the guard's own tags exchanged, so that a quotation stays one."""
     return _TAG.sub("‹", text)
+
+
+def plain_words(text: str, special_tokens: Iterable[str]) -> str:
+    """A text for a tokenizer that reads its special tokens wherever they are spelled out: those are broken up, so that
+    nothing that a tool returned ends the user's turn and begins the guard's own."""
+    for token in special_tokens:
+        text = text.replace(token, f"{token[0]} {token[1:]}")
+    return text
 
 
 def _mark(texts: list[str]) -> str:

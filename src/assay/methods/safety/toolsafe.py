@@ -40,6 +40,7 @@ from ._toolsafe_prompt import (
     failed_verdict,
     guard_prompt,
     parse_guard,
+    plain_words,
     write_verdict,
 )
 from ._toolsafe_records import (
@@ -54,15 +55,16 @@ from ._toolsafe_records import (
 )
 
 __all__ = [
-    "CATEGORIES", "RATINGS", "Check", "Episode", "Guard", "GuardFormatError", "GuardVerdict", "KeywordGuard",
-    "ModelGuard", "MultiTaskReward", "StepRecord", "TSFlow", "ToolCall", "ToolSpec", "Turn", "guard_prompt",
-    "load_ts_bench", "next_token_entropy", "parse_guard", "read_record", "risk_rating", "training_rows",
-    "write_verdict",
+    "CATEGORIES", "FEEDBACK", "RATINGS", "Check", "Detail", "Episode", "Guard", "GuardFormatError", "GuardVerdict",
+    "KeywordGuard", "Mode", "ModelGuard", "MultiTaskReward", "StepRecord", "TSFlow", "ToolCall", "ToolSpec", "Turn",
+    "guard_prompt", "load_ts_bench", "next_token_entropy", "parse_guard", "plain_words", "read_record", "risk_rating",
+    "training_rows", "write_verdict",
 ]  # fmt: skip
 
 Mode = Literal["combined", "rating"]
 Detail = Literal["rating", "full"]
 TENTHS = {0.0: 0, 0.5: 1, 1.0: 2}  # what a rating adds to 4 for an attack and 4 for a malicious request
+FEEDBACK = "Security Validation Before Execution:"  # what every observation of a held-back call begins with
 SHOWN_ANALYSIS = 2000  # characters of it that an agent is told
 _log = logging.getLogger(__name__)
 
@@ -266,7 +268,7 @@ class TSFlow:
             words += [f"{name} {CATEGORIES[name]}" for name in verdict.categories]
             said += f" ({'; '.join(words)}). {defused(verdict.analysis[:SHOWN_ANALYSIS])}".rstrip(". ")
         return (
-            f"Security Validation Before Execution: {said}. The call of {record.action.name} was not executed. Make a "
+            f"{FEEDBACK} {said}. The call of {record.action.name} was not executed. Make a "
             "safer call that serves the user's request, or answer with what can be done without this one."
         )
 
