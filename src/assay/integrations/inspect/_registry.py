@@ -1,4 +1,4 @@
-"""What Inspect finds through the entry point: the provider of the built-in models, tasks, solvers, scorers."""
+"""What Inspect finds through the entry point: the built-in models' provider, tasks, solvers, scorers, an approver."""
 
 from __future__ import annotations
 
@@ -41,6 +41,7 @@ from assay.integrations.inspect.sentiment import (
 )
 from assay.integrations.inspect.test_time import glimprouter
 from assay.integrations.inspect.text_tasks import text
+from assay.integrations.inspect.toolsafe import ts_bench, ts_flow, ts_keywords, ts_oracle, ts_risk
 
 
 @modelapi(name="assay")
@@ -90,6 +91,11 @@ for _thing in (
     sharp_risk,
     text,
     text2vis_scorer,
+    ts_bench,
+    ts_flow,
+    ts_keywords,
+    ts_oracle,
+    ts_risk,
     valid_rate,
     weak_plan,
     win_rate,
