@@ -35,7 +35,7 @@ test-slow: setup
 
 # System programs that some tests and trials use; without them those are skipped and say so. Needs root.
 tools:
-	apt-get install -y bubblewrap shellcheck
+	apt-get install -y bubblewrap chromium shellcheck tesseract-ocr
 	$(PYTHON) -m venv $(HOME)/.semgrep
 	$(HOME)/.semgrep/bin/pip install --quiet semgrep
 	ln -sf $(HOME)/.semgrep/bin/semgrep $(HOME)/.semgrep/bin/pysemgrep /usr/local/bin/

@@ -14,6 +14,7 @@ _PROGRAMS = {
     "espeak-ng": (("espeak-ng",), "install the system package espeak-ng"),
     "semgrep": (("semgrep",), "run `pip install semgrep`"),
     "shellcheck": (("shellcheck",), "install the system package shellcheck"),
+    "tesseract": (("tesseract",), "install the system package tesseract-ocr"),
     "git": (("git",), "install the system package git"),
 }
 
