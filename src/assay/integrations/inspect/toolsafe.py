@@ -184,15 +184,17 @@ def _record(call: InspectCall, history: list[ChatMessage]) -> StepRecord:
     """The call as a step. What the first user's message asks is the request, all that follows it is history."""
     first = next((i for i, message in enumerate(history) if isinstance(message, ChatMessageUser)), None)
     request = history[first].text if first is not None else ""
-    turns = [_turn(message) for i, message in enumerate(history) if i != first]
+    turns = [Turn(message.role, _text(message, call)) for i, message in enumerate(history) if i != first]
     return StepRecord(request, tuple(turns), ToolCall(call.function, call.arguments))
 
 
-def _turn(message: ChatMessage) -> Turn:
+def _text(message: ChatMessage, current: InspectCall) -> str:
+    """What a turn said and which calls it made, but for the one that is to be judged: it has not been made."""
     if isinstance(message, ChatMessageTool) and message.error:
-        return Turn("tool", message.error.message)
+        return message.error.message
     calls = message.tool_calls or [] if isinstance(message, ChatMessageAssistant) else []
-    return Turn(message.role, "\n".join([message.text, *(str(ToolCall(c.function, c.arguments)) for c in calls)]))
+    made = [str(ToolCall(call.function, call.arguments)) for call in calls if call.id != current.id]
+    return "\n".join(text for text in (message.text, *made) if text)
 
 
 def _held_in_a_row(history: list[ChatMessage]) -> int:

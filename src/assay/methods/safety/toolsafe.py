@@ -18,6 +18,8 @@ Details that matter
 - A tag that a tool's output forges reaches no parser: it is rewritten in the prompt, and only what stands after the
   guard's own analysis counts in its reply. With `detail="full"` the agent reads the guard's analysis, which may quote
   what was planted.
+- An agent in Inspect needs no code for it (`--approval` with the approver `assay/ts_flow`), nor does one that calls
+  tools over MCP (`assay serve toolsafe -- COMMAND`).
 - Our reading: the reward of the guard's training (`MultiTaskReward`), whose official code is not public.
 """
 
