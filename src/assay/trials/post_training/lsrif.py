@@ -12,10 +12,11 @@ Reward  each part is a constraint: in the reply at all, or at its place where an
 Reported beside the verdict: success by structure, replies that begin in the wrong branch, and how far each kind of
 projection moved.
 
-The steps of the start were chosen on the reserved seed 1000 by the start alone: four rounds of 100 steps led to 33 %.
-Rates were chosen there, per arm, by strict success after 20 of the 60 steps: at 1e-4, 3e-4 and 1e-3 it is 0.34, 0.33
-and 0.19 for the method, 0.34, 0.32 and 0.27 for the baseline, 0.33, 0.27 and 0.18 for the placebo. Seeds share two
-starts.
+The start is trained in rounds of 50 steps until it carries out 30 % of other instructions strictly: how many it takes
+depends on the seed (350 to 500 steps on 1000 to 1002), and with a fixed number of steps a first run began at 91 % on
+half of its seeds and was given up as without headroom. Rates were chosen on the reserved seeds 1000 and 1001, per arm,
+after all 60 steps: 1e-4 leaves every arm where the start was (0.37 and 0.42) or a little above, 3e-4 leads below it,
+and after 20 steps of 1e-3 it is 0.18 to 0.27. Seeds share two starts.
 """
 
 from __future__ import annotations
