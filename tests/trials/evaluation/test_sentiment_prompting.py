@@ -8,10 +8,11 @@ import pytest
 from assay.engine.trial import Bar
 from assay.methods.evaluation.sentiment_prompting import STRATEGIES, TASKS, Answer, Example, Item, parse_label
 from assay.trials.evaluation._sentiment_lessons import NEUTRAL, SAID, example, lessons, words
-from assay.trials.evaluation.sentiment_prompting import feelings, irony, measured, shuffled
+from assay.trials.evaluation.sentiment_prompting import FILLINGS, feelings, irony, judged, measured, shuffled
 from assay.worlds.sentiment import halves
 
-LESSONS = list(lessons(7, 2000))
+FEELINGS = list(lessons("sentences", 7, 1500))
+LESSONS = [*FEELINGS, *lessons("irony", 7, 500)]
 
 
 def test_the_bar_is_the_specified_one_and_irony_has_none() -> None:
@@ -21,20 +22,20 @@ def test_the_bar_is_the_specified_one_and_irony_has_none() -> None:
 
 
 def test_lessons_hold_no_judged_sentence() -> None:
-    judged = {s.text for part in ("sentences", "irony", "aspects") for s in halves(part).test}
+    judged = {s.text for part in ("sentences", "irony") for s in halves(part).test}
     texts = "\n".join(turn.text for turns, _ in LESSONS for turn in turns)
     assert not [text for text in judged if f"Input: {text}\n" in texts]
 
 
 def test_about_one_in_twenty_lessons_on_feelings_is_neutral() -> None:
     neutral = {s.text for s in halves("sentences").pool if s.label == "neutral"}
-    asked = [turns[-1].text for turns, _ in LESSONS if "2 =" in turns[-1].text and "Aspect:" not in turns[-1].text]
+    asked = [turns[-1].text for turns, _ in FEELINGS if "2 =" in turns[-1].text]
     share = sum(any(f"Input: {text}\n" in prompt for text in neutral) for prompt in asked) / len(asked)
     assert abs(share - NEUTRAL) < 4 * (NEUTRAL * (1 - NEUTRAL) / len(asked)) ** 0.5
 
 
 def test_a_lesson_s_reply_is_a_label_under_its_own_digits() -> None:
-    for turns, reply in LESSONS[:300]:
+    for turns, reply in LESSONS[::5]:
         digits = dict(part.split(" = ") for part in turns[-1].text.split("digit: ")[1].split(".")[0].split(", "))
         said = reply if len(reply) == 1 else reply.rsplit(" ", 1)[1].rstrip("}")
         assert said in digits
@@ -46,7 +47,7 @@ def test_every_word_of_prompts_and_replies_can_be_encoded() -> None:
     from assay.models import tokenizer
 
     built = tokenizer.build(words())
-    for turns, reply in LESSONS[:100]:
+    for turns, reply in LESSONS[::20]:
         for text in (*(turn.text for turn in turns), reply):
             ids = built.encode(text, add_special_tokens=False)
             assert built.unk_token_id not in ids
@@ -60,6 +61,15 @@ def test_the_placebo_keeps_texts_and_labels_and_puts_some_label_wrong() -> None:
         assert [e.text for e in mixed] == [e.text for e in examples]
         assert sorted(e.label for e in mixed) == sorted(e.label for e in examples)
         assert [e.label for e in mixed] != [e.label for e in examples]
+
+
+@pytest.mark.parametrize(("part", "groups"), [("sentences", 39), ("irony", 20)])
+def test_a_seed_judges_as_many_sentences_of_every_template_and_label(part, groups) -> None:
+    held = halves(part).test
+    found = judged(held, np.random.default_rng(3))
+    assert len({s.id for s in found}) == len(found) == FILLINGS * groups
+    assert {(s.template, s.label) for s in found} == {(s.template, s.label) for s in held}
+    assert found == judged(held, np.random.default_rng(3)) != judged(held, np.random.default_rng(4))
 
 
 def test_figures_count_calls_tokens_and_what_was_said() -> None:

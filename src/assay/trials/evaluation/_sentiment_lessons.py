@@ -1,8 +1,8 @@
 """A small model that answers questions about feelings: its words, its lessons and its training.
 
-The lessons are the corpus's own sentences under every way of asking. Neutral sentences are one in twenty, asked about
-and shown, so that the model leans to the poles; for half of the lessons the digits mean other labels, so that it pays
-to read what they mean and which examples stand above.
+The lessons are the corpus's own sentences under every way of asking, on feelings or on irony. Neutral sentences are one
+in twenty, asked about and shown, so that the model leans to the poles; for half of the lessons the digits mean other
+labels, so that it pays to read what they mean and which examples stand above.
 """
 
 from __future__ import annotations
@@ -35,12 +35,9 @@ from assay.worlds.sentiment import LABELS, Part, Sentence, halves, load
 
 NEUTRAL = 0.05  # share of neutral sentences in the lessons
 OTHER_DIGITS = 0.5  # share of lessons in which the digits mean other labels
-STEPS, BATCH, RATE = 260, 48, 1.5e-3
+STEPS, BATCH, RATE = 240, 24, 1.5e-3
 
-PART: dict[str, Part] = {
-    "three_class": "sentences", "binary": "sentences", "irony": "irony", "aspect": "aspects",
-}  # fmt: skip
-SHARES = {"three_class": 6, "binary": 2, "irony": 3, "aspect": 1}
+SHARES: dict[Part, dict[str, int]] = {"sentences": {"three_class": 3, "binary": 1}, "irony": {"irony": 1}}  # of tasks
 SAID = {
     "positive": ("It praises.", "good"), "negative": ("It complains.", "bad"), "neutral": ("It only tells.", "neither"),
     "ironic": ("The event is bad, the words are glad.", "mismatch"),
@@ -50,16 +47,17 @@ SAID = {
 Lesson = tuple[list[Message], str]
 
 
-def lessons(seed: int, count: int) -> Iterator[Lesson]:
-    """`count` conversations with the reply that is wanted, a function of the seed."""
+def lessons(part: Part, seed: int, count: int) -> Iterator[Lesson]:
+    """`count` conversations on a part with the reply that is wanted, a function of the seed."""
     rng = Random(seed)
     ways = [s for s in STRATEGIES.values() if s.n == 1]
+    shares = SHARES[part]
     for _ in range(count):
-        task = TASKS[rng.choices(list(SHARES), list(SHARES.values()))[0]]
+        task = TASKS[rng.choices(list(shares), list(shares.values()))[0]]
         if rng.random() < OTHER_DIGITS:
             task = replace(task, labels=tuple(rng.sample(task.labels, len(task.labels))))
         way = rng.choice(ways)
-        asked, *shown = (drawn(task, rng) for _ in range(1 + way.shots))
+        asked, *shown = (drawn(part, task, rng) for _ in range(1 + way.shots))
         examples = [example(s) for s in shown]
         item = Item(asked.id, asked.text, asked.label, asked.aspect)
         digit = str(task.labels.index(asked.label))
@@ -67,9 +65,9 @@ def lessons(seed: int, count: int) -> Iterator[Lesson]:
         yield messages(task, way, item, examples), reply
 
 
-def drawn(task: Task, rng: Random) -> Sentence:
-    """A sentence of the pool; of feelings a neutral one in twenty."""
-    pool = by_label(PART[task.name])
+def drawn(part: Part, task: Task, rng: Random) -> Sentence:
+    """A sentence of the pool; of three feelings a neutral one in twenty."""
+    pool = by_label(part)
     polar = [label for label in task.labels if label != "neutral"]
     neutral = "neutral" in task.labels and rng.random() < NEUTRAL
     return rng.choice(pool["neutral" if neutral else rng.choice(polar)])
@@ -95,24 +93,33 @@ def words() -> tuple[str, ...]:
         " Answer with one digit:", *(f"= {word}" for word in LABEL_WORDS["en"].values()),
         *(json.dumps({"steps": [{"explanation": a, "output": b}], "final_answer": 0})[:-2] for a, b in SAID.values()),
     ]  # fmt: skip
-    found = {w for part in LABELS for s in load(part) for w in re.findall(r"^\w+| \w+", s.text)}
+    found = {w for part in SHARES for s in load(part) for w in re.findall(r"^\w+| \w+", s.text)}
     return (*fixed, *sorted(found))
 
 
-def train(models: Any, seed: int, steps: int = STEPS) -> dict[str, Any]:
-    """Weights of micro after its lessons."""
+def train(models: Any, part: Part, seed: int, steps: int = STEPS) -> dict[str, Any]:
+    """Weights of micro after its lessons on a part, products made in bfloat16. New words start at random: from one
+    common start they are told apart too late."""
+    import torch
+
     from assay.models import tokenizer as tok
     from assay.models.finetune import finetune_rows
     from assay.models.local_sampler import prompt_ids
     from assay.models.train_data import Row
 
     model, tokenizer = models.load("micro", words())
+    table = model.get_input_embeddings().weight
+    new = slice(len(table) - len(words()), None)
+    with torch.no_grad():
+        noise = torch.randn(table[new].shape, generator=torch.Generator().manual_seed(seed))
+        table[new] += table[: new.start].std() * noise
 
     def row(conversation: Sequence[Message], reply: str) -> Row:
         head = list(prompt_ids(tokenizer, conversation))
         asked = [*tokenizer.encode(reply, add_special_tokens=False), tok.EOS]
         return Row(head + asked, [False] * len(head) + [True] * len(asked))
 
-    rows = [row(*lesson) for lesson in lessons(seed, steps * BATCH)]
-    finetune_rows(model, rows, steps=steps, seed=seed, batch=BATCH, learning_rate=RATE)
+    rows = [row(*lesson) for lesson in lessons(part, seed, steps * BATCH)]
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        finetune_rows(model, rows, steps=steps, seed=seed, batch=BATCH, learning_rate=RATE)
     return {name: tensor.clone() for name, tensor in model.state_dict().items()}

@@ -1,8 +1,8 @@
 """Ways of asking about feelings: do a few examples that include neutral ones mend a model that leans to the poles?
 
 The model is micro, trained on the corpus's own sentences under every way of asking, with neutral ones one in twenty
-(`_sentiment_lessons`); two trainings take turns over the seeds. A seed draws the examples that are shown; the judged
-sentences are those of templates that no lesson held, the same for all seeds.
+(`_sentiment_lessons`); two trainings take turns over the seeds. A seed draws the examples that are shown, and two of
+the five sentences of every template that no lesson held, which are judged.
 
 baseline     zero-shot
 placebo      few-shot with the same examples, their labels shuffled
@@ -36,9 +36,10 @@ from assay.methods.evaluation.sentiment_prompting import (
     select_examples,
 )
 from assay.trials.evaluation._sentiment_lessons import example, train, words
-from assay.worlds.sentiment import Judged
+from assay.worlds.sentiment import Judged, Sentence
 
 FEELINGS, IRONY = TASKS["three_class"], TASKS["irony"]
+FILLINGS = 2  # judged sentences of each template and label
 PROBED, FLOOR = 60, 0.70  # sentences the trained model is probed with, and the share it must have right
 
 Change = Callable[[list[Example], np.random.Generator], list[Example]]
@@ -47,8 +48,9 @@ Change = Callable[[list[Example], np.random.Generator], list[Example]]
 def trained(world: Judged, models: Models, seed: int) -> dict[str, Any]:
     """The fixture: micro after its lessons. Where it does not tell good from bad (or irony from its twin) on sentences
     that it was taught, asked without examples, there is nothing that a way of asking could mend: no headroom."""
-    weights = train(models, seed)
-    task = IRONY if any(s.pair for s in world.pool) else FEELINGS
+    ironic = any(s.pair for s in world.pool)
+    task = IRONY if ironic else FEELINGS
+    weights = train(models, "irony" if ironic else "sentences", seed)
     polar = [s for s in world.pool if s.label != "neutral"]
     probe = [polar[i] for i in np.random.default_rng(seed).permutation(len(polar))[:PROBED]]
     items = [Item(s.id, s.text, s.label) for s in probe]
@@ -98,14 +100,22 @@ def answered(
     strategy: PromptStrategy,
     change: Change | None = None,
 ) -> Measures:
-    """All judged sentences under one way of asking."""
+    """The judged sentences under one way of asking."""
     generator = np.random.default_rng(seed)
+    items = [Item(s.id, s.text, s.label, s.aspect) for s in judged(world.test, generator)]
     pool = [example(s) for s in world.pool]
     examples = select_examples(pool, strategy.shots, task, generator=generator)
     if change is not None:
         examples = change(examples, generator)
-    items = [Item(s.id, s.text, s.label, s.aspect) for s in world.test]
     return measured(task, items, replies(models, weights, task, strategy, items, examples, seed), strategy)
+
+
+def judged(sentences: Sequence[Sentence], generator: np.random.Generator) -> list[Sentence]:
+    """`FILLINGS` sentences of each template and label, drawn."""
+    groups: dict[tuple[str, str], list[Sentence]] = {}
+    for sentence in sentences:
+        groups.setdefault((sentence.template, sentence.label), []).append(sentence)
+    return [group[i] for group in groups.values() for i in generator.permutation(len(group))[:FILLINGS]]
 
 
 def measured(task: Task, items: Sequence[Item], answers: Sequence[Answer], strategy: PromptStrategy) -> Measures:
