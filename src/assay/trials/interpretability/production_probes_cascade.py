@@ -1,7 +1,7 @@
 """Does a cascade that hands few texts to a dear classifier err less than either alone? Reported. (2601.11516)
 
 World   long texts of 512, 1,024 and 2,048 tokens as in `production_probes`. On half of them the frontier is built, in
-        six bins of the probe's score that hold as many texts each; on the other half it is measured.
+        five bins of the probe's score that hold as many texts each; on the other half it is measured.
 Stages  first the probe that errs least where its threshold is set, MultiMax or rolling means, trained as there. Then
         micro, taught on short texts to say y or n, with the world's words as tokens; it reads a long text in pieces of
         whole phrases no longer than those, and the piece that looks worst counts. Asking it is said to cost 20 times
@@ -55,7 +55,7 @@ from assay.worlds.text.requests import (
     draw_item,
 )
 
-COST, BUDGET, BINS = 20.0, 0.10, 6
+COST, BUDGET, BINS = 20.0, 0.10, 5
 LESSONS = 6400  # short texts that the classifier is taught on, once each
 WORDS = (*VERBS, *OBJECTS, *CALM_VERBS, *CALM_OBJECTS, *(end for end in ENDINGS if end), " the ", "; ")
 BATCH = 256  # pieces side by side
@@ -190,9 +190,9 @@ trial = Trial(
     },
     mirrors=(Mirror("about 8 % handed over", 0.08, ("method", "classifier"), metric="deferred"),),
     world="text/requests",
-    world_args={"each": 32},
+    world_args={"each": 24},
     quick_args={"train": 120, "valid": 60, "each": 8, "lengths": [510]},
-    seeds=4,
+    seeds=3,
     quick_seeds=1,
     quick_timeout_s=60,
     fixture=Fixture(begin),
