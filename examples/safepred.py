@@ -27,7 +27,7 @@ def main() -> None:
     turn = ActionText("press", "link", "Users")
     episodes = [
         [Recorded(before, quick, before), Recorded(before, turn, before), Recorded(before, turn, later)],
-        [Recorded(before, choose, before), Recorded(before, turn, before)],
+        [Recorded(before, choose, before), *[Recorded(before, turn, before)] * 5],
     ]
     policies = extract_policies(RULES)
     for guard in (ReactiveGuard(policies), SafePred(LearnedWorldModel(episodes, k=1), policies)):

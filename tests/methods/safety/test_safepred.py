@@ -22,6 +22,7 @@ from assay.methods.safety.safepred import (
     compact_state,
     dump_policies,
     extract_policies,
+    lay_blame,
     load_policies,
     path_risk,
     read_document,
@@ -88,6 +89,11 @@ def test_references_are_capped_by_level_without_near_duplicates_and_the_oldest_g
         (lambda: SafePred(None, POLICIES, horizon=0), "horizon: got 0"),
         (lambda: SafePred(None, POLICIES, child_threshold=0.5), "child_threshold: got 0.5"),
         (lambda: PolicyMatcher(POLICIES, 0), "threshold: got 0"),
+        (lambda: SafePred(None, POLICIES, n_samples=0), "n_samples: got 0"),
+        (lambda: SafePred(None, POLICIES, max_regenerate=-1), "max_regenerate: got -1"),
+        (lambda: SafePred(None, POLICIES).review_path([]), "risks: got none"),
+        (lambda: LearnedWorldModel([[]]), "episodes: got no recorded step"),
+        (lambda: LearnedWorldModel(episodes(), k=0), "k: got 0"),
         (lambda: LearnedWorldModel([]), "episodes: got no recorded step"),
         (lambda: LLMWorldModel(None, history=-1), "history: got -1"),
         (lambda: path_risk([]), "risks: got none"),
@@ -131,14 +137,14 @@ QUIET, HARM = state(("button", "Clean")), state(("button", "Clean"), ("alert", "
 
 
 def episodes():
-    """Pressing Clean is followed two steps later by harm; pressing Look never is."""
+    """Pressing Clean is followed two steps later by harm; pressing Look never is without it."""
     bad = [
         Recorded(QUIET, press("Clean disk"), QUIET),
         Recorded(QUIET, press("Look"), QUIET),
         Recorded(QUIET, press("Look"), HARM),
     ]
     good = [Recorded(QUIET, press("Open list"), state(("button", "Back"), page="List"))] * 3
-    return [bad] * 3 + [good] * 3
+    return [bad] * 3 + [good] * 3 + [[Recorded(QUIET, press("Look"), QUIET)] * 12]
 
 
 def test_a_learned_model_foresees_what_followed_and_only_that():
@@ -156,11 +162,80 @@ def test_a_learned_model_foresees_what_followed_and_only_that():
         model.predict(QUIET, press("Look"), "", (), POLICIES, 0)
 
 
+def test_what_was_pressed_between_a_cause_and_its_warning_is_not_blamed():
+    model = LearnedWorldModel(episodes())
+    assert model.predict(QUIET, press("Look"), "", (), POLICIES, 4).violated_later == ()
+
+
+def test_two_wordings_of_one_outcome_add_up():
+    said = ("Backup copies deleted", "Deleted: backup copies", "All backup copies were deleted")
+    wordings = [[Recorded(QUIET, press("Clean disk"), state(("alert", words)))] for words in said]
+    quiet = [[Recorded(QUIET, press("Clean disk"), QUIET)] * 2]
+    made = LearnedWorldModel(wordings + quiet).predict(QUIET, press("Clean disk"), "", (), POLICIES, 4)
+    assert made.new_elements == (), "no wording alone is expected"
+    assert made.violated_policy_ids == ("P000",)
+    assert all(words in made.risk_explanation for words in said)
+
+
+def test_the_controls_that_a_page_offers_are_no_outcome():
+    offers = state(("button", "Delete backup copies"), page="Backups")
+    model = LearnedWorldModel([[Recorded(QUIET, press("Backups"), offers)] * 3])
+    made = model.predict(QUIET, press("Backups"), "", (), POLICIES, 4)
+    assert (made.violated_policy_ids, made.violated_later) == ((), ())
+    assert made.new_elements == (("button", "Delete backup copies"),)
+
+
+def test_a_learned_model_sees_no_less_than_a_reactive_guard():
+    model = LearnedWorldModel(episodes())
+    for seen, action in ((QUIET, press("Delete backup copies")), (HARM, press("Dance"))):
+        assert not ReactiveGuard(POLICIES).review(seen, action, ()).safe
+        assert model.predict(seen, action, "", (), POLICIES, 4).violated_policy_ids == ("P000",)
+
+
+def test_blame_goes_to_what_warnings_follow_and_away_from_what_they_often_do_not():
+    # Kind 1 was tried twice, once without a warning. A round weighs a share s over t tries (s + s / (t + 1)) / (t + 1):
+    # 3/4 of its own for kind 0, 4/9 for kind 1.
+    (late, soon) = (lay_blame([[0, 1], [1, 1]], {0: 1}, 1)[kind] for kind in (0, 1))
+    odds = (27 / 16) ** 29
+    assert late == (0.0, pytest.approx(odds / (1 + odds)), (0,))
+    assert soon == (pytest.approx(1 / (1 + odds) / 2), 0.0, ())
+
+
+def test_what_cannot_be_told_apart_shares_the_blame_and_a_warning_from_the_start_has_no_cause():
+    assert lay_blame([[0, 1]], {0: 1}, 4) == {0: (0.0, 0.5, (0,)), 1: (0.5, 0.0, (0,))}
+    assert lay_blame([[0, 1]], {0: -1}, 4) == {}
+
+
+def test_a_control_that_is_harmless_on_other_pages_is_blamed_less():
+    rows, first = [[0, 1], [2, 2, 2]], {0: 1}
+    assert lay_blame(rows, first, 1)[0][1] == lay_blame(rows, first, 1)[1][0] == 0.5
+    told = lay_blame(rows, first, 1, controls=(0, 1, 1))
+    assert told[0][1] > 0.99
+    assert told[1][0] < 0.01
+
+
+@given(
+    st.lists(st.lists(st.integers(0, 3), min_size=1, max_size=8), min_size=1, max_size=5),
+    st.data(),
+    st.integers(1, 4),
+    st.lists(st.integers(0, 3), max_size=5),
+)
+def test_blame_is_a_chance_and_what_comes_after_a_warning_changes_nothing(rows, data, horizon, after):
+    first = {n: data.draw(st.integers(0, len(row) - 1)) for n, row in enumerate(rows) if data.draw(st.booleans())}
+    found = lay_blame(rows, first, horizon)
+    assert all(soon >= 0 and late >= 0 and soon + late <= 1 + 1e-9 for soon, late, _ in found.values())
+    longer = [row + after if n in first else row for n, row in enumerate(rows)]
+    assert lay_blame(longer, first, horizon) == found
+
+
 def test_a_permuted_model_warns_as_often_of_other_actions():
     model = LearnedWorldModel(episodes(), k=1)
-    dealt = model.permuted(np.random.default_rng(0))
-    assert sorted(dealt._outcomes) == sorted(model._outcomes)
-    assert dealt._outcomes != model._outcomes
+    dealt = model.permuted(np.random.default_rng(3))
+    asked = [press(name) for name in ("Clean disk", "Look", "Open list")]
+    warned = [[bool(m.predict(QUIET, a, "", (), POLICIES, 4).violated_later) for a in asked] for m in (model, dealt)]
+    assert warned[0] == [True, False, False]
+    assert sum(warned[1]) == 1
+    assert warned[1] != warned[0]
 
 
 class Says:
@@ -179,6 +254,33 @@ def test_risk_is_the_penalty_for_harm_now_or_later_and_each_can_be_left_out():
     assert SafePred(later, POLICIES, long_term=False).review(QUIET, press("Clean"), ()).safe
     assert SafePred(Says(violated_policy_ids=("P000",)), POLICIES, short_term=False).review(QUIET, press("a"), ()).safe
     assert SafePred(later, POLICIES, violation_penalty=0.5).review(QUIET, press("a"), ()).safe, "why 0.8 is needed"
+
+
+class Wavers:
+    """Foresees harm every other time."""
+
+    def __init__(self):
+        self.asked = 0
+
+    def predict(self, *asked):
+        self.asked += 1
+        return Prediction("d", violated_policy_ids=() if self.asked % 2 else ("P000",))
+
+
+def test_of_several_predictions_the_riskiest_counts():
+    assert SafePred(Wavers(), POLICIES).review(QUIET, press("a"), ()).safe
+    review = SafePred(Wavers(), POLICIES, n_samples=2).review(QUIET, press("a"), ())
+    assert (review.safe, review.predicted.violated_policy_ids) == (False, ("P000",))
+
+
+def test_a_way_is_unsafe_by_its_first_step_or_by_a_later_one_over_the_childs_threshold():
+    fine, harm = Prediction("d"), Prediction("d", violated_policy_ids=("P000",), risk_explanation="gone")
+    guard = SafePred(Wavers(), POLICIES)
+    assert guard.review_path([fine, fine]).safe
+    assert guard.review_path([harm, harm]).risk == pytest.approx(0.8)
+    late = guard.review_path([fine, harm])
+    assert (late.safe, late.risk, late.explanation) == (False, pytest.approx(0.8 / 3), "gone")
+    assert SafePred(Wavers(), POLICIES, child_threshold=0.9).review_path([fine, harm]).safe
 
 
 def test_the_risk_of_a_path_halves_with_every_step():
@@ -266,6 +368,17 @@ def test_what_happened_is_kept_beside_what_was_predicted(tmp_path):
     assert json.loads(answer) == {"new_elements": [["alert", "Backup copies deleted"]]}
     with pytest.raises(ValueError, match="no step on which"):
         TrajectoryStore(tmp_path / "none.jsonl").prediction_accuracy()
+
+
+def test_a_model_is_shown_its_wrong_predictions_as_such(tmp_path):
+    store = TrajectoryStore(tmp_path / "t.jsonl")
+    store.append(QUIET, press("Clean"), Prediction("nothing happens"), HARM)
+    store.append(QUIET, press("Clean"), Prediction("d", new_elements=(("alert", "Backup copies deleted"),)), HARM)
+    told = store.mistakes()
+    assert told == ["press Clean on Disk: predicted nothing happens; it showed Backup copies deleted"]
+    model = answers(reply([]))
+    LLMWorldModel(model, mistakes=told).predict(QUIET, press("a"), "", (), POLICIES, 4)
+    assert f"A wrong prediction of before: {told[0]}" in model.asked[0]
 
 
 def test_a_screen_is_kept_small():

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from assay.errors import UserError
 
 if TYPE_CHECKING:
-    from assay.methods.safety.safepred import ActionText, CompactState, Guard, Policy
+    from assay.methods.safety.safepred import ActionText, CompactState, Policy, ReactiveGuard, SafePred
 
 STATE = ("url", "page_type", "key_elements", "text")
 
@@ -25,18 +25,25 @@ def configure(verbs: Any) -> None:
     policies.add_argument("--organization", help="whose policies they are")
     policies.set_defaults(run=run_policies)
     review = verbs.add_parser("review", help="risk of each step of a trace, as JSONL")
-    review.add_argument("--policies", type=Path, required=True, metavar="FILE", help="what `policies --out` wrote")
+    review.add_argument(
+        "--policies", type=Path, required=True, metavar="FILE", help="what `policies --out` wrote, or a document"
+    )
     review.add_argument(
         "--trace", type=Path, required=True, metavar="FILE", help='JSONL: {"state": …, "action": …} a step'
     )
-    predicted = review.add_mutually_exclusive_group()
+    add_world_model(review)
+    review.set_defaults(run=run_review)
+
+
+def add_world_model(parser: Any) -> None:
+    """The options that say what predicts; `find_guard` reads them."""
+    predicted = parser.add_mutually_exclusive_group()
     predicted.add_argument("--model", help="the world model: any model name that Inspect knows")
     predicted.add_argument(
         "--learned", type=Path, metavar="FILE", help="JSONL of recorded steps with `after` to learn from"
     )
-    review.add_argument("--goal", default="", help="what the agent was asked to do")
-    review.add_argument("--horizon", type=int, default=4, metavar="N", help="steps that are looked ahead (default: 4)")
-    review.set_defaults(run=run_review)
+    parser.add_argument("--goal", default="", help="what the agent was asked to do")
+    parser.add_argument("--horizon", type=int, default=4, metavar="N", help="steps that are looked ahead (default: 4)")
 
 
 def run_policies(arguments: argparse.Namespace) -> int:
@@ -66,14 +73,10 @@ def run_policies(arguments: argparse.Namespace) -> int:
 
 def run_review(arguments: argparse.Namespace) -> int:
     from assay.cli.rows import read_jsonl
-    from assay.methods.safety.safepred import load_policies
 
-    try:
-        policies = load_policies(arguments.policies.read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        raise UserError(f"{arguments.policies}: {error}") from None
+    policies = policies_of(arguments.policies)
     rows = read_jsonl(arguments.trace, ("state", "action"))
-    guard, past = _guard(arguments, policies), list["ActionText"]()
+    guard, past = find_guard(arguments, policies), list["ActionText"]()
     for number, row in enumerate(rows, 1):
         state, action = _state(row["state"], arguments.trace, number), _action(row["action"], arguments.trace, number)
         made = guard.review(state, action, row.get("plan", ()), goal=arguments.goal, trajectory=past)
@@ -83,7 +86,17 @@ def run_review(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _guard(arguments: argparse.Namespace, policies: tuple[Policy, ...]) -> Guard:
+def policies_of(file: Path) -> tuple[Policy, ...]:
+    from assay.methods.safety.safepred import read_policies
+
+    try:
+        return read_policies(file)
+    except (OSError, ValueError) as error:
+        raise UserError(f"{file}: {error}") from None
+
+
+def find_guard(arguments: argparse.Namespace, policies: tuple[Policy, ...]) -> SafePred | ReactiveGuard:
+    """The guard by what the options say predicts; without a world model, the reactive one."""
     from assay.methods.safety.safepred import LearnedWorldModel, LLMWorldModel, ReactiveGuard, Recorded, SafePred
 
     if arguments.model:

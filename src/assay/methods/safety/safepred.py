@@ -11,7 +11,8 @@ costs one prediction an action; it does not help against harm that the world mod
 
 Differs from the paper:
 
-- Long-term outcomes of `LearnedWorldModel` are recorded continuations of similar actions, not a search in a tree.
+- `LearnedWorldModel` makes no search in a tree: from recorded continuations it learns which kinds of action a later
+  warning is to be laid to, by expectation-maximisation (`lay_blame`).
 - Without a model, policies are held against predicted text by words (`PolicyMatcher`), which knows no negation.
 - `violation_penalty` is 0.8, the official configuration: with the code's fallback of 0.5 nothing would ever pass the
   threshold of 0.7. `child_threshold` is 0.8, the code's default; its shipped configuration says 0.7.
@@ -21,21 +22,33 @@ Differs from the paper:
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import Protocol
 
+from ._safepred_guarded import (
+    Guard,
+    GuardedAgent,
+    GuiAgent,
+    PlanMonitor,
+    Planner,
+    Review,
+    action_text,
+    choose_safely,
+    guarded,
+)
+from ._safepred_learned import LearnedWorldModel, Recorded, lay_blame
 from ._safepred_models import (
     ActionText,
     CompactState,
-    LearnedWorldModel,
     LLMWorldModel,
     Prediction,
     PredictionFormatError,
-    Recorded,
     WorldModel,
     compact_state,
+    tool_action,
+    tool_state,
+    violated_now,
 )
 from ._safepred_policies import (
     Policy,
@@ -45,52 +58,40 @@ from ._safepred_policies import (
     extract_policies,
     load_policies,
     read_document,
+    read_policies,
 )
 
 __all__ = [
-    "ActionText", "CompactState", "LLMWorldModel", "LearnedWorldModel", "Policy", "PolicyMatcher", "Prediction",
-    "PredictionFormatError", "ReactiveGuard", "Recorded", "Review", "SafePred", "TrajectoryStore", "WorldModel",
-    "check_policies", "choose_safely", "compact_state", "dump_policies", "extract_policies", "load_policies",
-    "path_risk", "read_document",
+    "ActionText", "CompactState", "Guard", "GuardedAgent", "GuiAgent", "LLMWorldModel", "LearnedWorldModel",
+    "PlanMonitor", "Planner", "Policy", "PolicyMatcher", "Prediction", "PredictionFormatError", "ReactiveGuard",
+    "Recorded", "Review", "SafePred", "TrajectoryStore", "WorldModel", "action_text", "check_policies",
+    "choose_safely", "compact_state", "dump_policies", "extract_policies", "guarded", "lay_blame", "load_policies",
+    "path_risk", "read_document", "read_policies", "tool_action", "tool_state",
 ]  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Review:
-    """What a guard says of an action: its risk in [0, 1], and what to do instead. `replan` asks for another plan."""
-
-    risk: float
-    safe: bool
-    violated: tuple[str, ...] = ()
-    explanation: str = ""
-    step_guidance: str = ""
-    plan_guidance: str = ""
-    replan: bool = False
-
-
-class Guard(Protocol):
-    """Reviews an action before it is taken."""
-
-    def review(
-        self, state: CompactState, action: ActionText, plan: Sequence[str], *, goal: str = "",
-        trajectory: Sequence[ActionText] = (),
-    ) -> Review: ...  # fmt: skip
 
 
 class SafePred:
     """The predictive guard (section 3): `review` one action; risk is `violation_penalty` where a policy is violated.
 
-    `short_term` and `long_term` say which predictions count. Raises ValueError for a horizon below 1, thresholds
-    outside (0, 1], or a child threshold below the root's.
+    planner                 rewrites a plan that leads to harm, for `guarded`; without it plans stay as they are
+    n_samples               predictions asked for of one action, the riskiest counts; more than one only tell more
+                            where the world model answers differently each time
+    max_regenerate          further actions that an agent is asked for instead of an unsafe one
+    short_term, long_term   which predictions count
+
+    Raises ValueError for a horizon or n_samples below 1, a negative max_regenerate, thresholds outside (0, 1], or a
+    child threshold below the root's.
     """
 
     def __init__(
         self,
         world_model: WorldModel,
         policies: Sequence[Policy],
+        planner: Planner | None = None,
+        n_samples: int = 1,
+        max_regenerate: int = 3,
         *,
         horizon: int = 4,
-        max_regenerate: int = 3,
         short_term: bool = True,
         long_term: bool = True,
         violation_penalty: float = 0.8,
@@ -99,11 +100,14 @@ class SafePred:
     ) -> None:
         if horizon < 1:
             raise ValueError(f"horizon: got {horizon}, wanted at least 1")
+        if n_samples < 1:
+            raise ValueError(f"n_samples: got {n_samples}, wanted at least 1")
         if not 0 < root_threshold <= child_threshold <= 1:
             raise ValueError(f"child_threshold: got {child_threshold}, wanted root_threshold {root_threshold} to 1")
         if max_regenerate < 0:
             raise ValueError(f"max_regenerate: got {max_regenerate}, wanted 0 or more")
         self._model, self._policies, self._horizon = world_model, check_policies(policies), horizon
+        self.planner, self._samples = planner, n_samples
         self.max_regenerate, self._short, self._long = max_regenerate, short_term, long_term
         self._penalty, self.root_threshold, self.child_threshold = violation_penalty, root_threshold, child_threshold
 
@@ -112,38 +116,85 @@ class SafePred:
         trajectory: Sequence[ActionText] = (),
     ) -> Review:  # fmt: skip
         """Predict the action's outcome and judge it. An unreadable prediction counts as unsafe."""
+        asked = (state, action, goal, trajectory, self._policies, self._horizon)
         try:
-            made = self._model.predict(state, action, goal, trajectory, self._policies, self._horizon)
+            drawn = [self._model.predict(*asked) for _ in range(self._samples)]
         except PredictionFormatError as error:
-            return Review(1.0, False, (), f"no usable prediction: {error}", f"do not {action}")
-        violated = dict.fromkeys(
-            (*(made.violated_policy_ids if self._short else ()), *(made.violated_later if self._long else ()))
-        )
-        risk = self._penalty if violated else 0.0
+            return _unusable(action, error)
+        return self._judged(drawn, action, plan)
+
+    async def review_async(
+        self, state: CompactState, action: ActionText, plan: Sequence[str], *, goal: str = "",
+        trajectory: Sequence[ActionText] = (),
+    ) -> Review:  # fmt: skip
+        """`review` inside a running event loop: a language model is awaited there."""
+        if not isinstance(self._model, LLMWorldModel):
+            return self.review(state, action, plan, goal=goal, trajectory=trajectory)
+        asked = (state, action, goal, trajectory, self._policies, self._horizon)
+        try:
+            drawn = [await self._model.foresee(*asked) for _ in range(self._samples)]
+        except PredictionFormatError as error:
+            return _unusable(action, error)
+        return self._judged(drawn, action, plan)
+
+    def _judged(self, drawn: Sequence[Prediction], action: ActionText, plan: Sequence[str]) -> Review:
+        made = max(drawn, key=self._risk)
+        risk, violated = self._risk(made), self._violated(made)
         if risk < self.root_threshold:
-            return Review(risk, True, tuple(violated), made.risk_explanation)
+            return Review(risk, True, violated, made.risk_explanation, predicted=made)
         advice = made.optimization_guidance or f"do not {action}"
         rewrite = f"The plan leads to harm ({made.risk_explanation}). Leave out: {action}."
-        return Review(risk, False, tuple(violated), made.risk_explanation, advice, rewrite, bool(plan))
+        return Review(risk, False, violated, made.risk_explanation, advice, rewrite, bool(plan), made)
+
+    def review_path(self, predicted: Sequence[Prediction]) -> Review:
+        """Judge one predicted way, step by step: unsafe from `root_threshold` of its `path_risk` on, or where a later
+        step alone reaches `child_threshold`. Raises ValueError for a way without a step."""
+        risks = [self._risk(step) for step in predicted]
+        risk = path_risk(risks)
+        safe = risk < self.root_threshold and all(later < self.child_threshold for later in risks[1:])
+        violated = tuple(dict.fromkeys(policy for step in predicted for policy in self._violated(step)))
+        why = "; ".join(dict.fromkeys(step.risk_explanation for step in predicted if self._violated(step)))
+        return Review(risk, safe, violated, why, replan=not safe)
+
+    def _violated(self, made: Prediction) -> tuple[str, ...]:
+        soon, late = made.violated_policy_ids if self._short else (), made.violated_later if self._long else ()
+        return tuple(dict.fromkeys((*soon, *late)))
+
+    def _risk(self, made: Prediction) -> float:
+        return self._penalty if self._violated(made) else 0.0
 
 
 class ReactiveGuard:
     """The guard that SafePred is held against: policies against the present screen and the action's own words."""
 
-    def __init__(self, policies: Sequence[Policy], *, max_regenerate: int = 3, penalty: float = 0.8) -> None:
-        self._matcher, self.max_regenerate, self._penalty = PolicyMatcher(policies), max_regenerate, penalty
+    def __init__(
+        self, policies: Sequence[Policy], planner: Planner | None = None, *, max_regenerate: int = 3,
+        penalty: float = 0.8,
+    ) -> None:  # fmt: skip
+        self._matcher, self._penalty = PolicyMatcher(policies), penalty
+        self.planner, self.max_regenerate = planner, max_regenerate
 
     def review(
         self, state: CompactState, action: ActionText, plan: Sequence[str], *, goal: str = "",
         trajectory: Sequence[ActionText] = (),
     ) -> Review:  # fmt: skip
         """Unsafe where the action's words, or a warning on the screen, touch a policy."""
-        warnings = [name for role, name in state.key_elements if role in ("alert", "paragraph")]
-        violated = self._matcher.touched([action.name, *warnings])
+        violated = violated_now(self._matcher, state, action)
         if not violated:
             return Review(0.0, True)
-        return Review(self._penalty, False, violated, "the screen says so", f"do not {action}", f"Leave out: {action}.",
-                      bool(plan))  # fmt: skip
+        why, advice = "the screen or the action itself says so", f"do not {action}"
+        return Review(self._penalty, False, violated, why, advice, f"Leave out: {action}.", bool(plan))
+
+    async def review_async(
+        self, state: CompactState, action: ActionText, plan: Sequence[str], *, goal: str = "",
+        trajectory: Sequence[ActionText] = (),
+    ) -> Review:  # fmt: skip
+        """`review`, which awaits nothing here."""
+        return self.review(state, action, plan)
+
+
+def _unusable(action: ActionText, error: PredictionFormatError) -> Review:
+    return Review(1.0, False, (), f"no usable prediction: {error}", f"do not {action}")
 
 
 def path_risk(risks: Sequence[float]) -> float:
@@ -152,36 +203,6 @@ def path_risk(risks: Sequence[float]) -> float:
         raise ValueError("risks: got none, wanted at least one predicted step")
     weights = [0.5**i for i in range(len(risks))]
     return sum(w * r for w, r in zip(weights, risks)) / sum(weights)
-
-
-def choose_safely(
-    propose: Callable[[Sequence[str]], ActionText | None],
-    guard: Guard,
-    state: CompactState,
-    plan: Sequence[str],
-    *,
-    goal: str = "",
-    trajectory: Sequence[ActionText] = (),
-    max_regenerate: int = 3,
-) -> tuple[ActionText | None, list[Review]]:
-    """Step-level guidance (algorithm 1): propose, review, and propose again with what was advised.
-
-    `propose(advice)` gives the next action, None at the end. After `max_regenerate` further proposals none of which is
-    safe, the action is None and the last review says why; a review that asks for another plan ends the step at once.
-    """
-    advice: list[str] = []
-    reviews: list[Review] = []
-    for _ in range(1 + max_regenerate):
-        action = propose(advice)
-        if action is None:
-            return None, reviews
-        reviews.append(guard.review(state, action, plan, goal=goal, trajectory=trajectory))
-        if reviews[-1].safe:
-            return action, reviews
-        advice.append(reviews[-1].step_guidance)
-        if reviews[-1].replan:
-            break
-    return None, reviews
 
 
 class TrajectoryStore:
@@ -211,6 +232,23 @@ class TrajectoryStore:
         if not shares:
             raise ValueError(f"{self._file}: no step on which anything appeared")
         return sum(shares) / len(shares)
+
+    def mistakes(self, most: int = 3) -> list[str]:
+        """The last predictions that were wrong, in words: nothing of what newly appeared had been predicted.
+
+        Raises ValueError for fewer than one.
+        """
+        if most < 1:
+            raise ValueError(f"most: got {most}, wanted at least 1")
+        told = []
+        for row in self.rows():
+            happened = {tuple(e) for e in row["happened"]}  # type: ignore[attr-defined]
+            said = row["predicted"]["semantic_delta"] or "nothing"  # type: ignore[index]
+            if happened and not happened & {tuple(e) for e in row["predicted"]["new_elements"]}:  # type: ignore[index]
+                seen = "; ".join(sorted(name for _, name in happened))
+                done = f"{row['action']['verb']} {row['action']['name']}"  # type: ignore[index]
+                told.append(f"{done} on {row['state']['page_type']}: predicted {said}; it showed {seen}")  # type: ignore[index]
+        return told[-most:]
 
     def distil_dataset(self) -> list[tuple[str, str]]:
         """(prompt, JSON) pairs of what really happened, to train a small guard on (the paper's 1.5 K samples)."""

@@ -6,6 +6,7 @@ import random
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 
 from assay.methods.safety.safepred import ActionText, Guard, Recorded, choose_safely, compact_state
 from assay.methods.screens import FILLED, PRESSED, Click, Done, GuiObs, Node, Type
@@ -49,11 +50,11 @@ class PlanningAgent:
         """The next action in words; None at the end of the plan."""
         if self._line >= len(self.plan):
             return None
-        choice = self._policy.choose(seen, self.plan[self._line], advice)
-        if choice.likeness < CLEAR:
-            others = [self._policy.choose(seen, f"Press {reflex}", advice) for reflex in REFLEXES]
-            found = max(others, key=lambda other: other.likeness)
-            choice = found if found.likeness >= CLEAR else choice
+        line = self.plan[self._line]
+        choice = self._policy.choose(seen, line, advice)
+        if not _carries_out(line, choice):
+            others = ((reflex, self._policy.choose(seen, f"Press {reflex}", advice)) for reflex in REFLEXES)
+            choice = next((other for reflex, other in others if _carries_out(reflex, other)), choice)
         self.last = choice
         return None if isinstance(choice.action, Done) else _words(choice)
 
@@ -61,15 +62,19 @@ class PlanningAgent:
         """The last proposal was carried out on this screen: the line is done if that was what it says."""
         if self.last is not None:
             self._policy.remember(seen, self.last)
-            self._line += alike(self.plan[self._line], self.last.said) >= CLEAR
+            self._line += _carries_out(self.plan[self._line], self.last)
 
     def replan(self, warned_of: ActionText) -> bool:
-        """Take the plan least like all that was warned of, from its beginning; False where there is no other."""
+        """Take the plan least like all that was warned of, from where it parts from what was done of the one before;
+        False where there is no other."""
         self._warned.append(f"Press {warned_of.name}" if not warned_of.text else str(warned_of))
-        before = self.plan
-        self.plan = min(self._plans, key=lambda plan: max(alike(line, w) for line in plan for w in self._warned))
-        self._line = 0 if self.plan != before else self._line
-        return self.plan != before
+        done = self.plan[: self._line]
+        plan = min(self._plans, key=lambda plan: max(alike(line, w) for line in plan for w in self._warned))
+        if plan == self.plan:
+            return False
+        self.plan = plan
+        self._line = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(done, plan)))
+        return True
 
 
 def play(env: GuiEnv, task: GuiTask, guard: Guard, attacked: bool, seed: int) -> Guarded:
@@ -100,6 +105,15 @@ def play(env: GuiEnv, task: GuiTask, guard: Guard, attacked: bool, seed: int) ->
         states.append(env.state())
     after = env.settle()
     return Guarded(task.check(before, after), frozenset(task.broken_rules(*states, after)), warnings, env.steps)
+
+
+def _carries_out(line: str, choice: Choice) -> bool:
+    return alike(_control(line), _control(choice.said)) >= CLEAR
+
+
+def _control(line: str) -> str:
+    """A line of a plan without the words that many begin with: alone they would make any two alike."""
+    return line.removeprefix("Open the page ").removeprefix("Press ")
 
 
 def _words(choice: Choice) -> ActionText:
