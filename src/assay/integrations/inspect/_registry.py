@@ -22,6 +22,7 @@ from assay.integrations.inspect.evaluation import astroreason, plan_with_tools
 from assay.integrations.inspect.interpretability import probe_score
 from assay.integrations.inspect.lost_in_noise import distracted, last_block, lost_in_noise, noisy_check, read_evidence
 from assay.integrations.inspect.post_training import p1_vl_minions, rubric_scorer, text2vis_scorer
+from assay.integrations.inspect.safepred import safepred_approver
 from assay.integrations.inspect.safety import (
     attack,
     safe_reply,
@@ -79,6 +80,7 @@ for _thing in (
     read_evidence,
     rubric_scorer,
     safe_reply,
+    safepred_approver,
     safety_adversarial,
     safety_benchmark,
     safety_compliance,
