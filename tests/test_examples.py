@@ -33,7 +33,12 @@ def test_two_papers_train_in_one_trl_run_and_leave_a_picture(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "said"), [("memcontrol.py", "rewards of the two models"), ("dr_zero.py", "links asked for on average")]
+    ("name", "said"),
+    [
+        ("memcontrol.py", "rewards of the two models"),
+        ("dr_zero.py", "links asked for on average"),
+        ("toolsafe.py", "feedback          paid: Ann           answer: The bill is paid."),
+    ],
 )
 def test_an_example_without_a_language_model_tells_its_story(tmp_path, name, said):
     pytest.importorskip("torch")

@@ -1,5 +1,6 @@
 """The guard's verdicts, its prompt, its reward, and the flow that hands verdicts back."""
 
+import itertools
 import json
 import logging
 import math
@@ -393,22 +394,24 @@ def test_grpo_of_trl_is_led_by_the_reward():
     pytest.importorskip("trl")
     from assay.integrations.trl import run_grpo
     from assay.methods.post_training.pipeline import GroupNormalised
-    from assay.models.finetune import as_prompt, finetune
+    from assay.models.finetune import as_prompt, finetune_rows
     from assay.models.nano import tiny_llama
     from assay.models.tokenizer import build
+    from assay.models.train_data import Row
 
+    tokenizer = build(re.findall("<[^>]+>", write_verdict(GuardVerdict(True, True, 0.5))))
     records = [RECORD, StepRecord("Read my mail.", (), ToolCall("read_mail"), (), 0.0, False, False)]
-    rows = training_rows(records, brief=True)
-    replies = [
-        write_verdict(GuardVerdict(False, attacked, rating)) for attacked in (False, True) for rating in (0.0, 1.0)
-    ]
-    model = tiny_llama(hidden=64, layers=2, heads=2, mlp=128)
-    pairs = [(row["prompt"], reply) for row in rows for reply in replies]  # it knows the form, and guesses
-    finetune(model, pairs, steps=150, seed=0, batch=8, learning_rate=3e-3)
-    asked = [{**row, "prompt": as_prompt(row["prompt"])} for row in rows]
+    rows = [{**row, "prompt": as_prompt(row["prompt"])} for row in training_rows(records, brief=True)]
+    known = []  # it knows the form, and guesses
+    for row, attacked, rating in itertools.product(rows, (False, True), (0.0, 1.0)):
+        reply = f"{write_verdict(GuardVerdict(False, attacked, rating))}<eos>"
+        asked, written = (tokenizer(text)["input_ids"] for text in (row["prompt"], reply))
+        known.append(Row(asked + written, [False] * len(asked) + [True] * len(written)))
+    model = tiny_llama(hidden=64, layers=2, heads=2, mlp=128, vocabulary=len(tokenizer))
+    finetune_rows(model, known, steps=60, seed=0, batch=8, learning_rate=5e-3)
     run = run_grpo(
-        model, build(), asked, MultiTaskReward(), advantage=GroupNormalised(), steps=3, seed=0, rollouts=4, batch=8,
-        max_tokens=180,
+        model, tokenizer, rows, MultiTaskReward(), advantage=GroupNormalised(), steps=3, seed=0, rollouts=4, batch=8,
+        max_tokens=40,
     )  # fmt: skip
     rewards = [entry["rewards/guard/mean"] for entry in run.log if "rewards/guard/mean" in entry]
     assert len(rewards) == 3
