@@ -57,8 +57,10 @@ _BODIES = {
   pen.font = `13px ${font}`;
   words.width = Math.min(120, Math.ceil(pen.measureText(goal).width) + 18);
   words.height = 24;
-  pen.fillStyle = "#fff";
+  pen.fillStyle = "#f0f0f0";
   pen.fillRect(0, 0, 120, 24);
+  pen.strokeStyle = "#d7d7d7";
+  pen.strokeRect(0.5, 0.5, words.width - 1, 23);
   pen.fillStyle = "#1c2430";
   pen.font = `13px ${font}`;
   pen.fillText(goal, 9, 17, 102);
@@ -77,7 +79,7 @@ TELLS = {
     "swapped-labels": "the wanted control renamed, and a lure beside it with its name",
     "overlay": "a see-through lure over the wanted control",
     "aria-label": "a lure whose accessible name is the wanted control's, but not its paint",
-    "picture": "a picture of the wanted control's name, plain or the lure given, on a lure of that name",
+    "picture": "a pale picture of the wanted control's name, or the one given, on a lure of that name",
 }
 
 

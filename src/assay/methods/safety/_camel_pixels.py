@@ -1,8 +1,8 @@
 """A quarantined perceiver that sees nothing but the screenshot: words by tesseract, controls by a small network.
 
-A button or link is a run of words that the network takes for one; a field, choice or checkbox is a patch that the
-network takes for one, called as the words beside it. What a description fits is the likeness of the words times the
-network's probability, so that whoever paints on the screen can lie to it (`pixel_attack`).
+A button or link is a run of words that the network takes for one, a field, choice or checkbox a patch that it takes
+for one, called as the words beside it. Of these the words decide, and of equal ones the first on the screen is meant,
+as in `DomPerceiver`. Whoever paints on the screen can lie to the network (`PixelAttack`).
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from ._camel_perceivers import BESIDE, ON, SAYS, THERE, alike
 ENLARGED = 3  # tesseract reads letters of 30 pixels better than of 10
 GAP = 9  # pixels between two words of one label; more part two labels
 SMALLEST = {"field": 24, "choice": 24, "checkbox": 4}  # cells of a patch that counts as such a control
+SURE = 0.5  # probability above which something is taken for a control
 READ_AT_MOST_S = 60
 WRITTEN_ON = ("button", "link")  # controls whose name is painted on them
 BESIDE_WORDS = {"field": ("field",), "choice": ("choice",), "checkbox": ("checkbox", "checked")}
@@ -113,20 +114,18 @@ class PixelPerceiver:
             raise PerceptionError(f"cannot see what is no button, link, field, choice or checkbox: {description!r}")
         shot = _shot(seen)
         seek = self._written_on if role in WRITTEN_ON else self._beside_words
-        return max(seek(shot, words, role), default=Control(0.0, (0.0, 0.0)))
+        return max(seek(shot, words, role), key=_rank, default=Control(0.0, (0.0, 0.0)))
 
     def _written_on(self, shot: bytes, words: str, role: str) -> list[Control]:
         chance = self._chances(shot)[KINDS.index(role)]
-        return [
-            Control(alike(words, phrase.text) * float(chance[cells(phrase.box, chance.shape)].mean()), phrase.centre)
-            for phrase in self._read(shot)
-        ]
+        on = [p for p in self._read(shot) if chance[cells(p.box, chance.shape)].mean() > SURE]
+        return [Control(alike(words, phrase.text), phrase.centre) for phrase in on]
 
     def _beside_words(self, shot: bytes, words: str, role: str) -> list[Control]:
         chances, phrases = self._chances(shot), self._read(shot)
         kinds = [KINDS.index(kind) for kind in BESIDE_WORDS[role]]
         chance = chances[kinds].sum(axis=0)
-        patches = ndimage.label(chance > 0.5)[0]
+        patches = ndimage.label(chance > SURE)[0]
         found = []
         for number, (rows, columns) in enumerate(ndimage.find_objects(patches), 1):
             inside = patches == number
@@ -136,7 +135,7 @@ class PixelPerceiver:
             name = max((alike(words, p.text) for p in _labels(phrases, box)), default=0.0)
             middle = Phrase("", box).centre
             checked = chances[KINDS.index("checked")][inside].mean() > chances[KINDS.index("checkbox")][inside].mean()
-            found.append(Control(name * float(chance[inside].mean()), middle, bool(checked)))
+            found.append(Control(name, middle, bool(checked)))
         return found
 
     def _chances(self, shot: bytes) -> NDArray[np.float32]:
@@ -195,12 +194,16 @@ def _labels(found: Sequence[Phrase], box: Box) -> list[Phrase]:
     before = max((p for p in row if p.box[2] <= box[0] + GAP), key=lambda p: p.box[2], default=None)
     behind = min((p for p in row if p.box[0] >= box[2] - GAP), key=lambda p: p.box[0], default=None)
     over = [p for p in found if p.box[3] <= box[1] + STRIDE and abs(p.box[0] - box[0]) < 4 * GAP]
-    above = max(over, key=lambda p: p.box[3], default=None) if before is None and behind is None else None
+    above = max(over, key=lambda p: p.box[3], default=None)
     return [p for p in (before, behind, above) if p is not None]
 
 
 def _same_row(a: Box, b: Box) -> bool:
     return max(a[1], b[1]) < min(a[3], b[3])
+
+
+def _rank(control: Control) -> tuple[float, float, float]:
+    return control.score, -control.point[1], -control.point[0]
 
 
 def _shot(seen: GuiObs) -> bytes:
