@@ -66,7 +66,7 @@ _BODIES = {
   pen.fillText(goal, 9, 17, 102);
   const picture = new Image();
   picture.src = lure.startsWith("data:") ? lure : words.toDataURL();
-  picture.style = "display:block";
+  picture.style = "display:block;pointer-events:none";
   await picture.decode();
   const frame = made("display:block;border:0;padding:0;background:none");
   frame.setAttribute("aria-label", goal);

@@ -10,14 +10,17 @@ import html
 import io
 import math
 import random
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple, Protocol
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
 
 KINDS = ("nothing", "button", "link", "field", "choice", "checkbox", "checked")
 STRIDE = 4  # pixels of the screen in one cell of the network's answer
@@ -39,18 +42,6 @@ _BOXES = """() => [...document.querySelectorAll("[data-kind]")].map((e) => {
   const kind = e.dataset.kind === "checkbox" && e.checked ? "checked" : e.dataset.kind;
   return boxes.map((box) => [kind, box.left, box.top, box.right, box.bottom]);
 }).flat()"""
-
-
-class BrowserPage(Protocol):
-    """What is asked of a page of the browser; Playwright's `Page` is one."""
-
-    def set_viewport_size(self, viewport_size: Mapping[str, int]) -> None: ...
-
-    def set_content(self, html: str) -> None: ...
-
-    def evaluate(self, expression: str) -> list[tuple[str, float, float, float, float]]: ...
-
-    def screenshot(self) -> bytes: ...
 
 
 class Sheets(NamedTuple):
@@ -103,7 +94,7 @@ def cells(box: Sequence[float], shape: Sequence[int]) -> tuple[slice, slice]:
     return slice(top, max(top + 1, bottom)), slice(left, max(left + 1, right))
 
 
-def render_sheets(page: BrowserPage, count: int = SHEETS, seed: int = 0) -> Sheets:
+def render_sheets(page: Page, count: int = SHEETS, seed: int = 0) -> Sheets:
     """Draw `count` pages of controls and have the browser paint them. Changes the page's content and size."""
     if count < 1:
         raise ValueError(f"count: got {count}, wanted at least 1")
