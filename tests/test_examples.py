@@ -37,12 +37,26 @@ def test_two_papers_train_in_one_trl_run_and_leave_a_picture(tmp_path):
     [
         ("memcontrol.py", "rewards of the two models"),
         ("dr_zero.py", "links asked for on average"),
+        ("safepred.py", "risk 0.8  after such actions it said: Audit records are missing."),
         ("toolsafe.py", "feedback          paid: Ann           answer: The bill is paid."),
     ],
 )
 def test_an_example_without_a_language_model_tells_its_story(tmp_path, name, said):
     pytest.importorskip("torch")
     assert said in shown(tmp_path, name)
+
+
+def test_the_example_in_a_browser_tells_its_story(tmp_path):
+    pytest.importorskip("playwright.sync_api")
+    from assay.worlds.gui import close_browser, launch_browser
+
+    try:
+        close_browser(launch_browser())
+    except RuntimeError as error:
+        pytest.skip(str(error))
+    printed = shown(tmp_path, "camel_cua.py")
+    assert printed.startswith("finished, sealed as ")
+    assert "the bank says: limit set" in printed
 
 
 TRAINING = [

@@ -6,7 +6,7 @@ import argparse
 from contextlib import suppress
 from pathlib import Path
 
-from assay.cli import papers_serve, toolsafe_serve
+from assay.cli import papers_serve, safepred_serve, toolsafe_serve
 from assay.cli.stores import add_store, open_store
 from assay.errors import StoreLocked, UserError
 
@@ -28,6 +28,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     arena.add_argument("--transport", choices=("stdio", "sse", "streamable-http"), default="stdio")
     arena.set_defaults(run=run_arenarl)
     papers_serve.configure(served.add_parser("papers", help="the catalogue for agents: search, papers, claims"))
+    safepred_serve.configure(served.add_parser("safepred", help="a guard that looks ahead, likewise: `… -- COMMAND`"))
     toolsafe_serve.configure(served.add_parser("toolsafe", help="a guard before any MCP server: `… -- COMMAND`"))
 
 

@@ -363,11 +363,37 @@ def test_what_happened_is_kept_beside_what_was_predicted(tmp_path):
     store.append(QUIET, press("Clean"), Prediction("d"), HARM)
     store.append(QUIET, press("Look"), Prediction("d"), QUIET)
     assert store.prediction_accuracy() == 0.5
-    prompt, answer = store.distil_dataset()[0]
-    assert "press Clean" in prompt
-    assert json.loads(answer) == {"new_elements": [["alert", "Backup copies deleted"]]}
     with pytest.raises(ValueError, match="no step on which"):
         TrajectoryStore(tmp_path / "none.jsonl").prediction_accuracy()
+
+
+def test_a_small_guard_is_trained_in_the_form_in_which_it_is_asked(tmp_path):
+    store = TrajectoryStore(tmp_path / "t.jsonl")
+    later = state(("button", "Clean"), ("alert", "Backup copies deleted"), ("alert", "Low on ink"))
+    for before, name, after in ((QUIET, "Clean", QUIET), (QUIET, "Look", later), (HARM, "Look", HARM)):
+        store.append(before, press(name), Prediction("d"), after)
+    pairs = store.distil_dataset(POLICIES, horizon=2, goal="g")
+    read = [LLMWorldModel(answers(answer)).predict(QUIET, press("x"), "", (), POLICIES, 2) for _, answer in pairs]
+    assert [made.violated_policy_ids for made in read] == [("P000",), ("P000",), ()]
+    assert read[0].long_term_impact == "Backup copies deleted; Low on ink"
+    assert read[0].risk_explanation == "Backup copies deleted"
+    assert (read[1].semantic_delta, read[1].long_term_impact) == ("appears: Backup copies deleted; Low on ink", "")
+    asked = answers(reply([]))
+    LLMWorldModel(asked).predict(QUIET, press("Clean"), "g", (), POLICIES, 2)
+    assert asked.asked == [pairs[0][0]]
+    assert store.distil_dataset(POLICIES, 1)[0][1].count("Low on ink") == 1
+    with pytest.raises(ValueError, match="horizon: got 0"):
+        store.distil_dataset(POLICIES, 0)
+
+
+def test_a_model_is_told_its_last_actions():
+    model = answers(reply([]))
+    past = [press(name) for name in "abcde"]
+    for known in (past[:2], past):
+        LLMWorldModel(model, history=3).predict(QUIET, press("x"), "", known, POLICIES, 4)
+    LLMWorldModel(model, history=0).predict(QUIET, press("x"), "", past, POLICIES, 4)
+    told = [next(line for line in asked.splitlines() if line.startswith("Done before")) for asked in model.asked]
+    assert told == ["Done before: press a; press b", "Done before: press c; press d; press e", "Done before: nothing"]
 
 
 def test_a_model_is_shown_its_wrong_predictions_as_such(tmp_path):

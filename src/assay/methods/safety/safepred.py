@@ -21,10 +21,7 @@ Differs from the paper:
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from dataclasses import asdict
-from pathlib import Path
 
 from ._safepred_guarded import (
     Guard,
@@ -60,6 +57,7 @@ from ._safepred_policies import (
     read_document,
     read_policies,
 )
+from ._safepred_store import TrajectoryStore
 
 __all__ = [
     "ActionText", "CompactState", "Guard", "GuardedAgent", "GuiAgent", "LLMWorldModel", "LearnedWorldModel",
@@ -203,58 +201,3 @@ def path_risk(risks: Sequence[float]) -> float:
         raise ValueError("risks: got none, wanted at least one predicted step")
     weights = [0.5**i for i in range(len(risks))]
     return sum(w * r for w, r in zip(weights, risks)) / sum(weights)
-
-
-class TrajectoryStore:
-    """What was predicted and what happened, a line of JSON each, only ever appended."""
-
-    def __init__(self, file: Path) -> None:
-        self._file = file
-
-    def append(self, state: CompactState, action: ActionText, predicted: Prediction, after: CompactState) -> None:
-        """Keep one step."""
-        happened = sorted(set(after.key_elements) - set(state.key_elements))
-        row = {"state": asdict(state), "action": asdict(action), "predicted": asdict(predicted), "happened": happened}
-        with self._file.open("a", encoding="utf-8") as lines:
-            lines.write(json.dumps(row, ensure_ascii=False) + "\n")
-
-    def rows(self) -> list[dict[str, object]]:
-        return [json.loads(line) for line in self._file.read_text("utf-8").splitlines()] if self._file.exists() else []
-
-    def prediction_accuracy(self) -> float:
-        """Mean share of what newly appeared that had been predicted, over steps on which something did."""
-        shares = []
-        for row in self.rows():
-            happened = {tuple(e) for e in row["happened"]}  # type: ignore[attr-defined]
-            said = {tuple(e) for e in row["predicted"]["new_elements"]}  # type: ignore[index]
-            if happened:
-                shares.append(len(happened & said) / len(happened))
-        if not shares:
-            raise ValueError(f"{self._file}: no step on which anything appeared")
-        return sum(shares) / len(shares)
-
-    def mistakes(self, most: int = 3) -> list[str]:
-        """The last predictions that were wrong, in words: nothing of what newly appeared had been predicted.
-
-        Raises ValueError for fewer than one.
-        """
-        if most < 1:
-            raise ValueError(f"most: got {most}, wanted at least 1")
-        told = []
-        for row in self.rows():
-            happened = {tuple(e) for e in row["happened"]}  # type: ignore[attr-defined]
-            said = row["predicted"]["semantic_delta"] or "nothing"  # type: ignore[index]
-            if happened and not happened & {tuple(e) for e in row["predicted"]["new_elements"]}:  # type: ignore[index]
-                seen = "; ".join(sorted(name for _, name in happened))
-                done = f"{row['action']['verb']} {row['action']['name']}"  # type: ignore[index]
-                told.append(f"{done} on {row['state']['page_type']}: predicted {said}; it showed {seen}")  # type: ignore[index]
-        return told[-most:]
-
-    def distil_dataset(self) -> list[tuple[str, str]]:
-        """(prompt, JSON) pairs of what really happened, to train a small guard on (the paper's 1.5 K samples)."""
-        pairs = []
-        for row in self.rows():
-            state, action = row["state"], row["action"]
-            prompt = f"Page: {state['page_type']}\n{state['text']}\nAction: {action['verb']} {action['name']}"  # type: ignore[index]
-            pairs.append((prompt, json.dumps({"new_elements": row["happened"]}, ensure_ascii=False)))
-        return pairs
