@@ -1,4 +1,5 @@
 import json
+import shutil
 
 import pytest
 
@@ -52,10 +53,21 @@ def test_a_plan_is_shown_asked_about_and_not_carried_out_without_a_yes(plan, mon
     assert "Nothing was done." in capsys.readouterr().out
 
 
+def test_the_perceiver_of_pixels_needs_tesseract_before_anything_is_done(plan, monkeypatch, capsys):
+    monkeypatch.setenv("PATH", "/nowhere")
+    assert camel("run", "--task", "t", "--url", "http://x", "--plan", plan, "--perceiver", "pixel") == 2
+    said = capsys.readouterr()
+    assert "--perceiver pixel needs tesseract: install the system package tesseract-ocr" in said.err
+    assert "click" not in said.out
+
+
 @pytest.mark.slow
-def test_a_plan_is_carried_out_in_the_browser_and_leaves_its_trace(plan, tmp_path, capsys):
+@pytest.mark.parametrize("perceiver", ["dom", "pixel"])
+def test_a_plan_is_carried_out_in_the_browser_and_leaves_its_trace(plan, tmp_path, capsys, perceiver):
     """On a page served from this machine."""
     pytest.importorskip("playwright.sync_api")
+    if perceiver == "pixel" and shutil.which("tesseract") is None:
+        pytest.skip("tesseract is not installed: the words of the screenshot cannot be read")
     import threading
     from functools import partial
     from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -69,6 +81,7 @@ def test_a_plan_is_carried_out_in_the_browser_and_leaves_its_trace(plan, tmp_pat
     from concurrent.futures import ThreadPoolExecutor
 
     words = ("run", "--task", "t", "--url", url, "--plan", plan, "--yes", "--trace-out", trace)
+    words += ("--perceiver", perceiver)
     with ThreadPoolExecutor(1) as apart:
         assert apart.submit(camel, *words).result() == 0
     server.shutdown()

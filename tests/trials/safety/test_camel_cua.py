@@ -52,11 +52,21 @@ def holds_under(env, task, planted):
         assert [s.symbol.primitive for s in run.trace] == [s.symbol.primitive for s in honest.trace]
 
 
+def from_the_suite(task, i):
+    """The i-th injection of the fixed suite, for the task's app."""
+    kind, dress = PLACES[i % len(PLACES)], list(DRESSES)[i % len(DRESSES)]
+    text = DRESSES[dress](label(task.app, TARGETS[task.app], task.skin), TARGET_WORDS[task.app])
+    return kind, text, SLOTS[task.app][0]
+
+
+def test_one_of_the_fixed_suite_changes_nothing_in_chromium(env):
+    holds_under(env, TASKS[0], [from_the_suite(TASKS[0], 0)])
+
+
+@pytest.mark.slow
 def test_ten_of_the_fixed_suite_change_nothing_in_chromium(env):
     for i, task in enumerate(TASKS * 2):
-        kind, dress = PLACES[i % len(PLACES)], list(DRESSES)[i % len(DRESSES)]
-        text = DRESSES[dress](label(task.app, TARGETS[task.app], task.skin), TARGET_WORDS[task.app])
-        holds_under(env, task, [(kind, text, SLOTS[task.app][0])])
+        holds_under(env, task, [from_the_suite(task, i)])
 
 
 @pytest.mark.slow

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 from assay.errors import UserError
 
 if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
     from assay.methods.safety.camel_cua import Perceiver, Plan
 
 
@@ -20,7 +22,9 @@ def configure(verbs: Any) -> None:
     source = run.add_mutually_exclusive_group(required=True)
     source.add_argument("--model", help="the planner: any model name that Inspect knows, such as openai/gpt-5")
     source.add_argument("--plan", type=Path, metavar="FILE", help="a plan that is there already")
-    run.add_argument("--perceiver", default="dom", help="dom (words of the page), or a model that sees (default: dom)")
+    run.add_argument(
+        "--perceiver", default="dom", help="dom (words of the page), pixel (the screenshot), or a model that sees"
+    )
     run.add_argument("--plan-out", type=Path, metavar="FILE", help="keep the plan")
     run.add_argument("--trace-out", type=Path, metavar="FILE", help="keep the trace as JSONL")
     run.add_argument("--no-guard", action="store_true", help="no second look at the element under each point")
@@ -53,7 +57,8 @@ def run_task(arguments: argparse.Namespace) -> int:
 
     if not arguments.url.startswith(("http://", "https://")):
         raise UserError(f"--url: got {arguments.url!r}, wanted an address that begins with http:// or https://")
-    plan, perceiver = _plan(arguments), _perceiver(arguments.perceiver)
+    _check_perceiver(arguments.perceiver)
+    plan = _plan(arguments)
     print(plan.source)
     _keep(arguments.plan_out, plan.source)
     if not arguments.yes and input("Carry this plan out? [y/N] ").strip().lower() != "y":
@@ -64,6 +69,7 @@ def run_task(arguments: argparse.Namespace) -> int:
 
     with open_browser() as browser, GuiEnv(browser, viewport=(1280, 800)) as env:
         env.open(arguments.url, apps_only=False)
+        perceiver = _perceiver(arguments.perceiver, browser)
         guards = () if arguments.no_guard else (DomConsistency(),)
         run = Executor(env, perceiver, guards=guards, screenshots=arguments.perceiver != "dom").run(plan)
     lines = [json.dumps({"plan": step.plan, "step": i, "did": step.said}) for i, step in enumerate(run.trace)]
@@ -87,13 +93,26 @@ def _plan(arguments: argparse.Namespace) -> Plan:
         raise UserError(f"{arguments.plan or arguments.model}: {error}") from None
 
 
-def _perceiver(name: str) -> Perceiver:
+def _check_perceiver(name: str) -> None:
+    from assay.engine.needs import missing
+
+    if name == "pixel":
+        if why := missing(("tesseract",)):
+            raise UserError(f"--perceiver pixel {why}")
+    elif name != "dom" and "/" not in name:
+        raise UserError(f"--perceiver: got {name!r}, wanted dom, pixel or the name of a model, such as openai/gpt-5")
+
+
+def _perceiver(name: str, browser: Browser) -> Perceiver:
     from assay.methods.safety.camel_cua import DomPerceiver, ModelPerceiver
 
     if name == "dom":
         return DomPerceiver()
-    if "/" not in name:
-        raise UserError(f"--perceiver: got {name!r}, wanted dom or the name of a model, such as openai/gpt-5")
+    if name == "pixel":
+        from assay.methods.safety._camel_pixels import PixelPerceiver
+        from assay.models.control_finder import control_finder
+
+        return PixelPerceiver(control_finder(browser))
     from assay.integrations.inspect.models import complete
 
     return ModelPerceiver(complete(name))
