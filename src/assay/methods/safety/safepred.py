@@ -8,6 +8,7 @@ costs one prediction an action; it does not help against harm that the world mod
     guard = SafePred(LearnedWorldModel(episodes), policies)
     review = guard.review(compact_state(seen), action, plan, goal="Free 10 GB")
     review.safe, review.explanation, review.step_guidance
+    agent = guarded(agent, guard, goal="Free 10 GB")   # acts as before, reviewed
 
 Differs from the paper:
 
