@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +24,7 @@ def configure(verbs: Any) -> None:
     source.add_argument("--model", help="the planner: any model name that Inspect knows, such as openai/gpt-5")
     source.add_argument("--plan", type=Path, metavar="FILE", help="a plan that is there already")
     run.add_argument(
-        "--perceiver", default="dom", help="dom (words of the page), pixel (the screenshot), or a model that sees"
+        "--perceiver", default="dom", help="dom (words of the page; the default), pixel (the screenshot), or a model"
     )
     run.add_argument("--plan-out", type=Path, metavar="FILE", help="keep the plan")
     run.add_argument("--trace-out", type=Path, metavar="FILE", help="keep the trace as JSONL")
@@ -57,8 +58,7 @@ def run_task(arguments: argparse.Namespace) -> int:
 
     if not arguments.url.startswith(("http://", "https://")):
         raise UserError(f"--url: got {arguments.url!r}, wanted an address that begins with http:// or https://")
-    _check_perceiver(arguments.perceiver)
-    plan = _plan(arguments)
+    plan, perceiver = _plan(arguments), _perceiver(arguments.perceiver)
     print(plan.source)
     _keep(arguments.plan_out, plan.source)
     if not arguments.yes and input("Carry this plan out? [y/N] ").strip().lower() != "y":
@@ -69,9 +69,8 @@ def run_task(arguments: argparse.Namespace) -> int:
 
     with open_browser() as browser, GuiEnv(browser, viewport=(1280, 800)) as env:
         env.open(arguments.url, apps_only=False)
-        perceiver = _perceiver(arguments.perceiver, browser)
         guards = () if arguments.no_guard else (DomConsistency(),)
-        run = Executor(env, perceiver, guards=guards, screenshots=arguments.perceiver != "dom").run(plan)
+        run = Executor(env, perceiver(browser), guards=guards, screenshots=arguments.perceiver != "dom").run(plan)
     lines = [json.dumps({"plan": step.plan, "step": i, "did": step.said}) for i, step in enumerate(run.trace)]
     _keep(arguments.trace_out, "".join(f"{line}\n" for line in lines))
     print(f"{run.outcome}: {run.reason or run.answer or 'done'} ({len(run.trace)} steps)")
@@ -93,29 +92,26 @@ def _plan(arguments: argparse.Namespace) -> Plan:
         raise UserError(f"{arguments.plan or arguments.model}: {error}") from None
 
 
-def _check_perceiver(name: str) -> None:
-    from assay.engine.needs import missing
-
-    if name == "pixel":
-        if why := missing(("tesseract",)):
-            raise UserError(f"--perceiver pixel {why}")
-    elif name != "dom" and "/" not in name:
-        raise UserError(f"--perceiver: got {name!r}, wanted dom, pixel or the name of a model, such as openai/gpt-5")
-
-
-def _perceiver(name: str, browser: Browser) -> Perceiver:
+def _perceiver(name: str) -> Callable[[Browser], Perceiver]:
+    """What makes the perceiver once there is a browser; a wrong name ends before one is opened."""
     from assay.methods.safety.camel_cua import DomPerceiver, ModelPerceiver
 
-    if name == "dom":
-        return DomPerceiver()
     if name == "pixel":
-        from assay.methods.safety._camel_pixels import PixelPerceiver
+        from assay.engine.needs import missing
+        from assay.methods.safety.camel_cua import PixelPerceiver
         from assay.models.control_finder import control_finder
 
-        return PixelPerceiver(control_finder(browser))
+        if why := missing(("tesseract",)):
+            raise UserError(f"--perceiver pixel {why}")
+        return lambda browser: PixelPerceiver(control_finder(browser))
+    if name == "dom":
+        return lambda browser: DomPerceiver()
+    if "/" not in name:
+        raise UserError(f"--perceiver: got {name!r}, wanted dom, pixel or the name of a model, such as openai/gpt-5")
     from assay.integrations.inspect.models import complete
 
-    return ModelPerceiver(complete(name))
+    asked = ModelPerceiver(complete(name))
+    return lambda browser: asked
 
 
 def _text(file: Path) -> str:
