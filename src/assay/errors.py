@@ -1,9 +1,16 @@
 """Errors that a user can cause. The command line prints them as one line and exits with their code."""
 
+import re
+
 
 def first_line(error: BaseException) -> str:
     """What an error says, in a line; its kind where it says nothing."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+def without_markup(error: BaseException) -> str:
+    """What Inspect says of a model that cannot be had, without its marks for colours, in one line."""
+    return " ".join(re.sub(r"\[/?[a-z ]+\]", "", str(error)).removeprefix("ERROR: ").split())
 
 
 class AssayError(Exception):

@@ -103,6 +103,18 @@ def test_a_missing_extra_is_named_with_the_command_that_brings_it(monkeypatch, c
     assert "pip install 'assay-papers[evaluation]'" in capsys.readouterr().err
 
 
+def test_a_model_without_a_key_is_one_line_whatever_command_asks_for_it(monkeypatch, capsys, tmp_path):
+    pytest.importorskip("inspect_ai")
+    pytest.importorskip("openai")
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    (tmp_path / "rules.md").write_text("Nobody may delete audit records.\n")
+    words = ["use", "safepred", "policies", str(tmp_path / "rules.md"), "--model", "openai/some-model"]
+    assert main([*words, "--out", str(tmp_path / "policies.json")]) == 2
+    told = capsys.readouterr().err
+    assert "OPENAI_API_KEY" in told and "[bold]" not in told and len(told.splitlines()) == 1
+    assert not (tmp_path / "policies.json").exists()
+
+
 def test_a_missing_module_of_our_own_is_not_blamed_on_an_extra():
     assert install_hint("assay.nonsense") is None
     assert install_hint("sklearn.linear_model") == "pip install 'assay-papers[lm]'"

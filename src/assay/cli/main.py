@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from assay import __version__
 from assay.cli.extras import install_hint
-from assay.errors import AssayError, UserError
+from assay.errors import AssayError, UserError, without_markup
 
 # name -> what it does; the module is assay.cli.NAME. Grouped by the three questions Assay answers.
 COMMANDS: dict[str, dict[str, str]] = {
@@ -55,6 +55,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # `assay papers | head`: the reader has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except Exception as error:
+        # Inspect's word for a model without a key; known by its name, as importing Inspect takes a second
+        if type(error).__name__ != "PrerequisiteError":
+            raise
+        return _complain(UserError(without_markup(error)), UserError.exit_code)
 
 
 def _dispatch(words: list[str]) -> int:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from assay.errors import UserError
+from assay.errors import UserError, without_markup
 
 if TYPE_CHECKING:
     from assay.methods.safety.toolsafe import GuardVerdict, StepRecord
@@ -44,8 +43,7 @@ def find_guard(name: str) -> Rate:
     try:
         return ModelGuard(complete(name)).rate
     except (PrerequisiteError, ValueError) as error:  # no such provider, or no key for it
-        told = " ".join(re.sub(r"\[/?[a-z ]+\]", "", str(error)).removeprefix("ERROR: ").split())
-        raise UserError(f"--guard {name}: {told}") from error
+        raise UserError(f"--guard {name}: {without_markup(error)}") from error
 
 
 def write_card(folder: Path, content: Mapping[str, Any]) -> None:

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from assay.errors import UserError
+from assay.errors import UserError, without_markup
 
 if TYPE_CHECKING:
     from inspect_ai.model import Model, ModelOutput
@@ -84,8 +83,7 @@ def open_reader(name: str | None) -> InspectReader:
     except (PrerequisiteError, ValueError, ImportError) as error:
         if named is None and "No model specified" in str(error):
             raise UserError(f"no model: {HOW_TO_CHOOSE}") from error
-        told = " ".join(re.sub(r"\[/?[a-z ]+\]", "", str(error)).removeprefix("ERROR: ").split())
-        raise UserError(f"no model ({told}): {HOW_TO_CHOOSE}") from error
+        raise UserError(f"no model ({without_markup(error)}): {HOW_TO_CHOOSE}") from error
 
 
 class InspectReader:
