@@ -54,6 +54,7 @@ _CHOOSE = """([x, y, text]) => {
   for (const kind of ["input", "change"]) box.dispatchEvent(new Event(kind, { bubbles: true }));
 }"""
 PATIENCE_MS, LOADING_MS = 5000, 60_000  # for an action; for a page, on a machine that is busy
+LANDING_MS = 150  # until a click on a real page has begun to lead elsewhere
 
 
 class GuiError(RuntimeError):
@@ -120,6 +121,7 @@ class GuiEnv:
         self._context: BrowserContext | None = None
         self._page: Page | None = None
         self._faults: list[str] = []
+        self._elsewhere = False  # on a page that is none of the apps', where a click may lead to another one
         self.steps = 0
 
     @property
@@ -169,12 +171,13 @@ class GuiEnv:
                 self._context.route("**/*", _serve)
             self._page = self._context.new_page()
             self._page.on("pageerror", lambda error: self._faults.append(str(error)))
+            self._elsewhere = not apps_only
         self.page.goto(url)
         self._complain()
 
     def observe(self, screenshot: bool = False) -> GuiObs:
         """What is shown now."""
-        seen = self.page.evaluate(_tree_script())
+        seen = self._look()
         shot = self.page.screenshot() if screenshot else None
         return GuiObs(tuple(_node(row) for row in seen["tree"]), seen["url"], seen["text"], shot)
 
@@ -191,6 +194,9 @@ class GuiEnv:
         """
         self.steps += 1
         self._act(action)
+        if self._elsewhere:
+            self.page.wait_for_timeout(LANDING_MS)
+            self.page.wait_for_load_state()
         self._complain()
         return self.observe()
 
@@ -223,6 +229,19 @@ class GuiEnv:
         self.page.evaluate("([kind, text, where]) => __inject(kind, text, where)", [kind, text, where])
         self._complain()
         return self.observe()
+
+    def _look(self) -> dict[str, Any]:
+        """The page as the script tells it; asked again where the page left while it was asked."""
+        from playwright.sync_api import Error
+
+        try:
+            seen: dict[str, Any] = self.page.evaluate(_tree_script())
+        except Error as error:
+            if "context was destroyed" not in str(error):
+                raise
+            self.page.wait_for_load_state()
+            seen = self.page.evaluate(_tree_script())
+        return seen
 
     def _act(self, action: GuiAction) -> None:
         page = self.page
