@@ -14,7 +14,9 @@ Arms    all answer with the three sessions that BM25 retrieves; layer, prober an
         plain      no history at all (reported: what facts alone can score)
 
 Of the spec's bench, two-hop questions are left out: micro does not answer them without a history. Two sets of weights,
-by seed modulo 2. Nothing but the lessons' length was settled beforehand (reserved seed 1000, by the headroom alone).
+by seed modulo 2; weights that histories do not mislead are taught anew from another start, twice at most. In a first
+full run, without that, one of the two was such and the verdict was "no headroom". Nothing but the lessons' length was
+settled beforehand (reserved seed 1000, by the headroom alone).
 """
 
 from __future__ import annotations
@@ -37,6 +39,7 @@ from assay.worlds.text.problem import digest
 FITTED, TESTED, PROBED = 600, 400, 120
 PASSES, HISTORIES = 7, 3600  # through the facts; questions after histories
 LEAST_PLAIN, MOST_MISLED = 0.90, 0.75
+TRIES = 3
 
 
 class Ready(NamedTuple):
@@ -47,7 +50,17 @@ class Ready(NamedTuple):
 
 
 def begin(world: Sides, models: Models, seed: int) -> Taught:
-    """Micro after the lessons. Raises NoHeadroom where it does not know the facts, or is not misled."""
+    """Micro after the lessons, from another start where it does not know the facts or is not misled. Raises NoHeadroom
+    after the last of `TRIES`."""
+    for attempt in range(TRIES):
+        taught, plain, misled = attempted(world, models, digest(seed, "again", attempt) >> 33 if attempt else seed)
+        if plain >= LEAST_PLAIN and misled <= MOST_MISLED:
+            return taught
+    raise NoHeadroom(f"facts right {plain:.0%} plain, {misled:.0%} after a history; wanted >= 90 % and <= 75 %")
+
+
+def attempted(world: Sides, models: Models, seed: int) -> tuple[Taught, float, float]:
+    """Micro after the lessons, and how many facts it has right without a history and after one."""
     everyone = attributes.subjects()
     lessons = attributes.lessons(everyone) * PASSES + histories.lessons(
         everyone, digest(seed, "lessons") >> 33, HISTORIES
@@ -57,9 +70,7 @@ def begin(world: Sides, models: Models, seed: int) -> Taught:
     probed = [t for t in triples(world.train, seed, PROBED) if t.kind == "factual"]
     plain = right_under(model, tokenizer, [(t.question, t.gold) for t in probed]).mean()
     misled = right_under(model, tokenizer, [(fpps.joined(t.history, t.question), t.gold) for t in probed]).mean()
-    if plain < LEAST_PLAIN or misled > MOST_MISLED:
-        raise NoHeadroom(f"facts right {plain:.0%} plain, {misled:.0%} after a history; wanted >= 90 % and <= 75 %")
-    return taught
+    return taught, float(plain), float(misled)
 
 
 def triples(entities: Sequence[int], seed: int, n: int) -> list[Triple]:
