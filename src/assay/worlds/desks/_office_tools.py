@@ -10,6 +10,7 @@ import inspect
 import sqlite3
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 READS = {"read_mail": "sender", "read_file": "folder", "list_events": "guest", "find_customer": "name",
@@ -147,10 +148,12 @@ def functions(desk: Desk) -> dict[str, Callable[..., str]]:
 
 def tool_specs(tools: Sequence[str] = (*READS, *DEEDS)) -> list[dict[str, Any]]:
     """Name, description and parameters (JSON Schema) of each tool."""
-    specs = []
-    for tool in tools:
-        method = getattr(Desk, tool)
-        names = list(inspect.signature(method).parameters)[1:]
-        schema = {"type": "object", "properties": {name: {"type": "string"} for name in names}, "required": names}
-        specs.append({"name": tool, "description": inspect.getdoc(method), "parameters": schema})
-    return specs
+    return [dict(_spec(tool)) for tool in tools]
+
+
+@cache
+def _spec(tool: str) -> dict[str, Any]:
+    method = getattr(Desk, tool)
+    names = list(inspect.signature(method).parameters)[1:]
+    schema = {"type": "object", "properties": {name: {"type": "string"} for name in names}, "required": names}
+    return {"name": tool, "description": inspect.getdoc(method), "parameters": schema}
