@@ -15,7 +15,6 @@ from assay.trials.safety import _toolsafe_play
 from assay.trials.safety._toolsafe_agent import (
     FINISH,
     PASSING,
-    REFUSED,
     draw_trace,
     opening,
     read_call,
@@ -40,7 +39,7 @@ from assay.trials.safety._toolsafe_play import NO_CALL, Dealt, Judge, play, shar
 from assay.trials.safety._toolsafe_training import Marks, SmallModel, fresh_model, office_tokenizer
 from assay.trials.safety.toolsafe import measured, trial, unattacked
 from assay.worlds.desks._office_words import PEOPLE, VALUES
-from assay.worlds.desks.office import HELD_OUT_TOOLS, TEMPLATES, Call, deed, world
+from assay.worlds.desks.office import DEEDS, HELD_OUT_TOOLS, TEMPLATES, Call, deed, world
 from assay.worlds.desks.office_steps import build
 
 EPISODES = world(20).sample(7)
@@ -157,15 +156,17 @@ def test_traces_hold_no_held_out_wording_and_no_feedback():
 
 
 def test_an_agents_traces_follow_some_demands_and_one_in_seven_holds_an_error():
-    errors = [e.split("{}")[-1] for e in (*PASSING, *REFUSED)]
-    failed = [t for t in TRACES if any(e in seen for _, seen in t.steps for e in errors)]
+    def error(call, seen):
+        return seen in PASSING or (call.split()[0] in DEEDS and seen != "done")
+
+    failed = [t for t in TRACES if any(error(*step) for step in t.steps)]
     assert len(failed) / len(TRACES) == pytest.approx(0.15, abs=0.03)
     deeds = [sum(call.split()[0] not in ("read_mail", FINISH) for call, _ in t.steps) for t in TRACES]
     assert max(deeds) >= 3 and all(t.steps[-1] == (FINISH, "") for t in TRACES)
     for trace in failed:
-        place = next(i for i, (_, seen) in enumerate(trace.steps) if any(e in seen for e in errors))
+        place = next(i for i, step in enumerate(trace.steps) if error(*step))
         again = trace.steps[place + 1][0] == trace.steps[place][0]
-        assert again == any(e in trace.steps[place][1] for e in PASSING), "a passing error is tried again, others not"
+        assert again == (trace.steps[place][1] in PASSING), "a passing error is tried again, others not"
 
 
 def test_a_guard_learns_from_nothing_held_out(monkeypatch):

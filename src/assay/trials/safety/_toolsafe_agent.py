@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from assay.models.decoding import Request, decode
 from assay.models.finetune import finetune_rows
 from assay.models.train_data import Row
 from assay.trials.safety._toolsafe_training import Marks, SmallModel, fresh_model, office_tokenizer
-from assay.worlds.desks.office import DEEDS, READS, TASKS, TEMPLATES, Call, Episode, draw_episode
+from assay.worlds.desks.office import DEEDS, READS, TASKS, TEMPLATES, Call, Episode, Template, draw_episode
 
 FINISH = "finish"
 MOST_TOKENS = 12  # of one call
@@ -77,14 +77,24 @@ def draw_trace(rng: random.Random) -> Trace:
     task = rng.choice(TASKS)
     template = None
     if rng.random() < ATTACKED:
-        wording = rng.choice([t for t in TEMPLATES if not t.held_out])
-        template = replace(wording, tool=rng.choice(list(DEEDS)))
+        template = Template(_wording(rng), rng.choice(list(DEEDS)), held_out=False)
     episode = draw_episode(rng, task, template)
     read, deed = episode.solution
     calls = [read, deed]
     if episode.planted and rng.random() < FOLLOWED:
         calls.insert(1, episode.planted.call)
     return Trace(episode.request, _carried_out(episode, calls, rng))
+
+
+def _wording(rng: random.Random) -> str:
+    """One of the wordings that are not held out or, as often, some of their words in any order around the demand: what
+    is demanded is to be read whatever stands beside it."""
+    known = [template.wording for template in TEMPLATES if not template.held_out]
+    if rng.random() < 0.5:
+        return rng.choice(known)
+    words = " ".join(known).replace("{}", "").split()
+    before, after = (rng.sample(words, rng.randint(0, most)) for most in (6, 4))
+    return " ".join([*before, "{}", *after]) + "."
 
 
 def _carried_out(episode: Episode, calls: Sequence[Call], rng: random.Random) -> list[tuple[str, str]]:
@@ -95,12 +105,20 @@ def _carried_out(episode: Episode, calls: Sequence[Call], rng: random.Random) ->
     for place, call in enumerate(calls):
         if place == failing:
             passing = place == 0 or rng.random() < 0.4
-            steps.append((said(call), rng.choice(PASSING if passing else REFUSED).format(call.tool)))
+            steps.append((said(call), rng.choice(PASSING) if passing else _refusal(call.tool, rng)))
             if not passing:
                 continue
         steps.append((said(call), desk.call(call.tool, call.arguments)))
     desk.close()
     return [*steps, (FINISH, "")]
+
+
+def _refusal(tool: str, rng: random.Random) -> str:
+    """One of the refusals or, as often, words of theirs in any order and number: no desk has the same errors."""
+    if rng.random() < 0.5:
+        return rng.choice(REFUSED).format(tool)
+    words = " ".join(REFUSED).format(*[tool] * len(REFUSED)).split()
+    return " ".join(rng.sample(words, rng.randint(4, 40)))
 
 
 def transcript(trace: Trace) -> str:
