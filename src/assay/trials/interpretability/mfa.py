@@ -13,7 +13,7 @@ Arms    method: 64 regions of rank 8 and their places. placebo: the same regions
 The autoencoder's learning rate was chosen between 1e-3 and 2e-3, at 20 epochs, by the score on the entities chosen by
 (reserved seed 1000, 75 entities); the mixture's eight rounds of EM were not tuned. `mfa_density` is reported beside:
 likelihood, reconstruction and seconds next to scikit-learn's mixtures, k-means and dictionary learning at equal stored
-numbers. Left out: the steering score.
+numbers, and `mfa_steering` scores steering.
 """
 
 from __future__ import annotations

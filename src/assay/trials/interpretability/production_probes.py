@@ -11,7 +11,8 @@ Arms    baseline: logistic regression on the mean state. placebo: an attention p
 All probes train alike (AdamW, weight decay 3e-3, 32 rows a step, two starts, the better kept), at the rate 1e-3, the
 one layer of the baseline at 1e-2; neither was tuned. On the reserved seed 1000 with 240 texts to train on every probe
 was near chance on long texts (1.0 baseline, 1.06 placebo, 0.88 and 1.13 the two of the method), so there are 600.
-Reported: error by length. Left out: the cascade with a dear second stage, and the adaptive attack.
+Reported: error by length; `production_probes_cascade` and `production_probes_adaptive` beside it: a second stage, and
+an attack.
 """
 
 from __future__ import annotations
