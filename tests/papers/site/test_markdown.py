@@ -36,6 +36,13 @@ def test_nothing_in_a_section_is_alive(text):
                 assert node.attrib["href"].lower().startswith(("http://", "https://", "mailto:")), written
 
 
+def test_a_link_to_nowhere_is_its_text():
+    assert to_html("[here]() and [there](https://example.org)") == (
+        '<p>here and <a href="https://example.org">there</a></p>\n'
+    )
+    assert to_html("[]()") == "<p></p>\n" and inline("[a]()") == "a"
+
+
 def test_tags_in_a_body_show_as_text():
     tree = html.fragment_fromstring(to_html("用 `<think>` 与 <t} 和 <tool_call>"), create_parent="div")
     assert tree.text_content().strip() == "用 <think> 与 <t} 和 <tool_call>"

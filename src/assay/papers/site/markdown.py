@@ -10,6 +10,7 @@ from typing import Any
 
 from markdown_it import MarkdownIt
 from markdown_it.renderer import RendererHTML
+from markdown_it.rules_core import StateCore
 from markdown_it.token import Token
 from mdit_py_plugins.dollarmath import dollarmath_plugin
 
@@ -74,9 +75,23 @@ def _parser() -> MarkdownIt:
     parser.validateLink = lambda url: re.match(r"(?:https?://|mailto:)", url, re.IGNORECASE) is not None  # type: ignore[method-assign]
     for name, display in (("math_inline", False), ("math_inline_double", True), ("math_block", True)):
         parser.add_render_rule(name, _math_rule(display))
+    parser.core.ruler.push("empty_links", _without_empty_links)
     parser.add_render_rule("heading_open", _heading)
     parser.add_render_rule("heading_close", _heading)
     return parser
+
+
+def _without_empty_links(state: StateCore) -> None:
+    """`[text]()` leads nowhere, which a browser takes for the page itself: its text stays, the link goes."""
+    for token in state.tokens:
+        kept, empty = list[Token](), False
+        for child in token.children or []:
+            if child.type == "link_open":
+                empty = not child.attrGet("href")
+            if not (empty and child.type in ("link_open", "link_close")):
+                kept.append(child)
+        if token.children is not None:
+            token.children = kept
 
 
 def _math_rule(display: bool) -> Any:
