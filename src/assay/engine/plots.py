@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 BETTER, WORSE, INK, SHADE = "#0072B2", "#D55E00", "#222222", "#999999"
 OUTCOME_COLOURS = {"holds": "#00663D", "fails": "#A63A00", "inconclusive": "#555555"}
 FORMATS = (".png", ".svg", ".pdf")
+LABEL = 50  # characters of a label that fit beside the axis
 
 
 def estimation_plot(name: str, trial: Trial, values: Values, verdict: Verdict, path: Path) -> Path:
@@ -77,7 +78,7 @@ def _draw_pairs(axes: Axes, trial: Trial, values: Values, arms: Sequence[str], s
     axes.set_xlim(-0.4, len(arms) - 0.6)
     arrow = "↑" if trial.metric.better == "higher" else "↓"
     unit = f" [{trial.metric.unit}]" if trial.metric.unit else ""
-    axes.set_ylabel(f"{trial.metric.name}{unit}   {arrow} is better")
+    axes.set_ylabel(textwrap.fill(f"{trial.metric.name}{unit}   {arrow} is better", LABEL, drop_whitespace=False))
     _plain(axes)
 
 
