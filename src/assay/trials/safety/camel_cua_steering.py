@@ -16,7 +16,8 @@ The pixel attack knows the network's weights and one rendering of the page, whos
 same pictures. `picture` is its control: the same element and words without the change. Clicks go through the picture to
 a button of the goal's name, so that the tree has nothing against it. The network was trained on pages of made-up
 controls, once for all seeds. On the reserved seed 1000 the attacker's plain picture was chosen (words on white could
-not be made to read as a button, those on a pale tile with a hairline edge could), and the sizes.
+not be made to read as a button, those on a pale tile with a hairline edge could), and the sizes; and the perceiver that
+is attacked got its rule there: as likeness times probability ranked controls, the attack did not succeed.
 """
 
 from __future__ import annotations
