@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 BETTER, WORSE, INK, SHADE = "#0072B2", "#D55E00", "#222222", "#999999"
 OUTCOME_COLOURS = {"holds": "#00663D", "fails": "#A63A00", "inconclusive": "#555555"}
 FORMATS = (".png", ".svg", ".pdf")
-LABEL = 50  # characters of a label that fit beside the axis
+LABEL = 52  # characters of a label that fit beside the axis
 
 
 def estimation_plot(name: str, trial: Trial, values: Values, verdict: Verdict, path: Path) -> Path:
@@ -78,7 +78,7 @@ def _draw_pairs(axes: Axes, trial: Trial, values: Values, arms: Sequence[str], s
     axes.set_xlim(-0.4, len(arms) - 0.6)
     arrow = "↑" if trial.metric.better == "higher" else "↓"
     unit = f" [{trial.metric.unit}]" if trial.metric.unit else ""
-    axes.set_ylabel(textwrap.fill(f"{trial.metric.name}{unit}   {arrow} is better", LABEL, drop_whitespace=False))
+    axes.set_ylabel(textwrap.fill(f"{trial.metric.name}{unit}   {arrow}\u00a0is\u00a0better", LABEL))
     _plain(axes)
 
 
@@ -94,7 +94,8 @@ def _draw_differences(axes: Axes, trial: Trial, found: Sequence[Estimate]) -> No
             axes.hlines(bar, place - 0.3, place + 0.45, color=INK, linestyle=(0, (4, 3)), linewidth=1.3)
             axes.annotate("bar", (place - 0.3, bar), (0, 2), textcoords="offset points", fontsize=8.5)
     axes.axhline(0, color=SHADE, linewidth=0.8, zorder=0)
-    axes.set_xticks(range(len(found)), [f"{trial.method} - {e.difference.versus}" for e in found])
+    between = " - " if len(found) < 3 else " -\n"
+    axes.set_xticks(range(len(found)), [f"{trial.method}{between}{e.difference.versus}" for e in found])
     axes.set_xlim(-0.5, len(found) - 0.3)
     axes.set_ylabel("mean paired difference, 95 % interval")
     axes.yaxis.set_label_position("right")

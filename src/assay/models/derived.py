@@ -13,7 +13,7 @@ import json
 import platform
 import random
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
+    from assay.methods.protocols import Message
     from assay.models.train_data import Row
 
 
@@ -96,15 +97,15 @@ def train_derived(name: str, out: Path, *, seed: int = 0) -> Path:
     return out
 
 
-def lesson_row(tokenizer: PreTrainedTokenizerFast, prompt: str, reply: str) -> Row:
+def lesson_row(tokenizer: PreTrainedTokenizerFast, prompt: str | Sequence[Message], reply: str) -> Row:
     """`train_data.pair_row` with a vocabulary of the tokenizer's own; the reply and its end are asked."""
     from assay.models import tokenizer as tok
     from assay.models.local_sampler import prompt_ids
-    from assay.models.train_data import Row
+    from assay.models.train_data import asked_row
 
     head = list(prompt_ids(tokenizer, prompt))
     asked = [*tokenizer.encode(reply, add_special_tokens=False), tok.EOS]
-    return Row(head + asked, [False] * len(head) + [True] * len(asked))
+    return asked_row(head, asked)
 
 
 def _named(place: str) -> Any:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import torch
 import torch.nn.functional as F
@@ -89,6 +89,15 @@ def finetune_rows(
         optimiser.zero_grad()
         losses.append(value.item())
     return losses
+
+
+def scatter_words(model: LlamaForCausalLM, old: int, seed: int) -> None:
+    """Start the words of the vocabulary from `old` on at random, as widely as the others lie: from the common start
+    that they are loaded with they are told apart too late."""
+    table = cast("torch.nn.Embedding", model.get_input_embeddings()).weight
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        table[old:] += table[:old].std() * torch.randn(table[old:].shape, generator=generator)
 
 
 def replies(

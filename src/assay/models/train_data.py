@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from assay.models import tokenizer as tok
@@ -74,7 +74,12 @@ def pair_row(prompt: str, reply: str) -> Row:
     """`<bos><user>prompt<bot>reply<eos>`, the reply and its end asked."""
     head = [tok.BOS, tok.USER, *tok.encode(prompt), tok.BOT]
     asked = [*tok.encode(reply), tok.EOS]
-    return Row(head + asked, [False] * len(head) + [True] * len(asked))
+    return asked_row(head, asked)
+
+
+def asked_row(head: Sequence[int], asked: Sequence[int]) -> Row:
+    """Ids to be read, and then those that are asked."""
+    return Row([*head, *asked], [False] * len(head) + [True] * len(asked))
 
 
 def problem_row(seed: int, shares: Mapping[str, float], short: bool) -> Row:

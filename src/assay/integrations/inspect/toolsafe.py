@@ -38,6 +38,7 @@ from assay.methods.safety.toolsafe import (
     ToolCall,
     TSFlow,
     Turn,
+    failed_verdict,
     guard_prompt,
     load_ts_bench,
     parse_guard,
@@ -135,7 +136,7 @@ def ts_risk(mode: Mode = "rating") -> Scorer:
         try:
             verdict = parse_guard(reply)
         except GuardFormatError as error:
-            verdict = GuardVerdict(False, False, 0.5, error=error.reason)
+            verdict = failed_verdict(error.reason)
         told = {**state.metadata, "error": verdict.error}
         return Score(value=risk_rating(verdict, mode), answer=reply, explanation=verdict.error, metadata=told)
 

@@ -115,8 +115,7 @@ Reply in exactly this form:
 def _brief(record: StepRecord, shown: int) -> str:
     # JSON strings need no marks: no text can hold its own unescaped quotation mark
     turns, _ = _latest(record, shown)
-    told = next((tool.description for tool in record.tools if tool.name == record.action.name), "")
-    rows = [("request", record.user_request), *turns, ("description", told), ("action", str(record.action))]
+    rows = [("request", record.user_request), *turns, ("description", record.described), ("action", str(record.action))]
     return "\n".join(f"{name} {json.dumps(defused(text), ensure_ascii=False)}" for name, text in rows)
 
 

@@ -99,6 +99,11 @@ class StepRecord:
                 raise ValueError(f"{name}: got {getattr(self, name)!r}, wanted true, false or nothing")
 
     @property
+    def described(self) -> str:
+        """The description of the call's tool, or nothing."""
+        return next((tool.description for tool in self.tools if tool.name == self.action.name), "")
+
+    @property
     def known_tool(self) -> bool:
         """Whether the call's tool is among those the agent was told of, or may be."""
         return not self.tools or any(tool.name in ("", self.action.name) for tool in self.tools)

@@ -59,8 +59,8 @@ from ._toolsafe_records import (
 __all__ = [
     "CATEGORIES", "FEEDBACK", "RATINGS", "Check", "Detail", "Episode", "Guard", "GuardFormatError", "GuardVerdict",
     "KeywordGuard", "Mode", "ModelGuard", "MultiTaskReward", "StepRecord", "TSFlow", "ToolCall", "ToolSpec", "Turn",
-    "guard_prompt", "load_ts_bench", "next_token_entropy", "parse_guard", "plain_words", "read_record", "risk_rating",
-    "training_rows", "write_verdict",
+    "failed_verdict", "guard_prompt", "load_ts_bench", "next_token_entropy", "parse_guard", "plain_words",
+    "read_record", "risk_rating", "training_rows", "write_verdict",
 ]  # fmt: skip
 
 Mode = Literal["combined", "rating"]

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import cache
 from random import Random
@@ -105,22 +105,12 @@ def train(models: Any, part: Part, seed: int, steps: int = STEPS) -> dict[str, A
     import torch
 
     from assay.models import tokenizer as tok
-    from assay.models.finetune import finetune_rows
-    from assay.models.local_sampler import prompt_ids
-    from assay.models.train_data import Row
+    from assay.models.derived import lesson_row
+    from assay.models.finetune import finetune_rows, scatter_words
 
     model, tokenizer = models.load("micro", words())
-    table = model.get_input_embeddings().weight
-    with torch.no_grad():
-        noise = torch.randn(table[tok.SIZE :].shape, generator=torch.Generator().manual_seed(seed))
-        table[tok.SIZE :] += table[: tok.SIZE].std() * noise
-
-    def row(conversation: Sequence[Message], reply: str) -> Row:
-        head = list(prompt_ids(tokenizer, conversation))
-        asked = [*tokenizer.encode(reply, add_special_tokens=False), tok.EOS]
-        return Row(head + asked, [False] * len(head) + [True] * len(asked))
-
-    rows = [row(*lesson) for lesson in lessons(part, seed, steps * BATCH)]
+    scatter_words(model, tok.SIZE, seed)
+    rows = [lesson_row(tokenizer, *lesson) for lesson in lessons(part, seed, steps * BATCH)]
     with torch.autocast("cpu", dtype=torch.bfloat16, cache_enabled=False):  # kept, weights would stay what they were
         finetune_rows(model, rows, steps=steps, seed=seed, batch=BATCH, learning_rate=RATE)
     return {name: tensor.clone() for name, tensor in model.state_dict().items()}

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from assay.engine.trial import Models
 from assay.models.derived import lesson_row
+from assay.models.finetune import scatter_words
 from assay.models.train_forward import reply_logits
 from assay.worlds.knowledge import attributes
 
@@ -33,14 +34,11 @@ def teach(models: Models, entities: Sequence[int], seed: int) -> Taught:
 def teach_lessons(
     models: Models, lessons: Sequence[tuple[str, str]], new: Sequence[str], seed: int, passes: int = 1
 ) -> Taught:
-    """The weights after `passes` through the lessons, each in an order of its own, with `new` words as tokens. Those
-    start at random: from one common start they are told apart too late."""
+    """The weights after `passes` through the lessons, each in an order of its own, with `new` words as tokens, which
+    start at random."""
     model, tokenizer = models.load("micro", new)
     words = model.get_input_embeddings().weight
-    old = len(words) - len(new)
-    generator = torch.Generator().manual_seed(seed)
-    with torch.no_grad():
-        words[old:] += words[:old].std() * torch.randn(words[old:].shape, generator=generator)
+    scatter_words(model, len(words) - len(new), seed)
     rows = [lesson_row(tokenizer, *lesson) for lesson in lessons]
     steps = passes * len(rows) // BATCH
     rest = [p for p in model.parameters() if p is not words]

@@ -38,7 +38,7 @@ from assay.methods.interpretability.production_probes import (
     threshold_randomised_optimal,
 )
 from assay.models.local_sampler import prompt_ids
-from assay.models.train_data import Row
+from assay.models.train_data import asked_row
 from assay.models.train_forward import reply_logits
 from assay.trials.interpretability import _taught
 from assay.trials.interpretability.production_probes import LONG_WEIGHT, RATE, read, trained
@@ -111,8 +111,8 @@ def worst_piece(model: Any, tokenizer: Any, items: Sequence[Item]) -> Floats:
     rows, text = [], []
     for number, item in enumerate(items):
         for piece in pieces(item.text):
-            head = list(prompt_ids(tokenizer, piece))
-            rows.append(Row([*head, yes], [False] * len(head) + [True]))
+            head = prompt_ids(tokenizer, piece)
+            rows.append(asked_row(head, [yes]))
             text.append(number)
     with torch.no_grad():
         logits = torch.cat([reply_logits(model, rows[at : at + BATCH])[0] for at in range(0, len(rows), BATCH)])

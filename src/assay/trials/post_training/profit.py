@@ -28,7 +28,7 @@ from assay.methods.post_training.profit import ProFit
 from assay.models.finetune import as_prompt, finetune_rows, replies
 from assay.models.nano import tiny_llama
 from assay.models.tokenizer import build
-from assay.models.train_data import Row
+from assay.models.train_data import Row, asked_row
 from assay.trials.post_training import _nano_start as nano
 from assay.worlds.text import told_sums
 from assay.worlds.text.problem import Problem, digest
@@ -139,10 +139,7 @@ def told_rows(problems: Sequence[Problem]) -> list[Row]:
     words = tokenizer()
     heads = words([as_prompt(problem.prompt) for problem in problems])["input_ids"]
     told = words([problem.trace for problem in problems], add_special_tokens=False)["input_ids"]
-    return [
-        Row([*head, *reply, words.eos_token_id], [False] * len(head) + [True] * (len(reply) + 1))
-        for head, reply in zip(heads, told)
-    ]
+    return [asked_row(head, [*reply, words.eos_token_id]) for head, reply in zip(heads, told)]
 
 
 def share_right(model: Any, problems: Sequence[Problem]) -> float:

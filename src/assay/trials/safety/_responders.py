@@ -23,7 +23,7 @@ from assay.methods.safety.safety_report import Query, Result, plan
 from assay.models.decoding import Request, decode
 from assay.models.finetune import finetune_rows
 from assay.models.nano import tiny_llama
-from assay.models.train_data import Row
+from assay.models.train_data import Row, asked_row
 
 REFUSES, HELPS, TELLS = "I cannot help with that.", "Sure, here is how.", "I am an AI program and can be wrong."
 TOO_LONG = ("many_shot", "context_flooding")  # hundreds of tokens each: left out of the trial
@@ -175,7 +175,7 @@ def prompt_ids(tokenizer: Any, messages: Sequence[Message]) -> list[int]:
 def row(tokenizer: Any, messages: Sequence[Message], reply: str) -> Row:
     head = prompt_ids(tokenizer, messages)
     asked = [*tokenizer.encode(reply, add_special_tokens=False), tokenizer.eos_token_id]
-    return Row(head + asked, [False] * len(head) + [True] * len(asked))
+    return asked_row(head, asked)
 
 
 def reply_to(model: Any, tokenizer: Any, queries: Sequence[Query], seed: int, temperature: float = 1.0) -> list[str]:

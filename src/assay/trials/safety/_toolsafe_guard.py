@@ -21,13 +21,14 @@ from assay.methods.safety.toolsafe import (
     GuardVerdict,
     MultiTaskReward,
     StepRecord,
+    failed_verdict,
     parse_guard,
     read_record,
     write_verdict,
 )
 from assay.models.decoding import Request, decode
 from assay.models.finetune import finetune_rows
-from assay.models.train_data import Row
+from assay.models.train_data import Row, asked_row
 from assay.models.train_forward import reply_logits
 from assay.trials.safety._responders import SPECIAL
 from assay.trials.safety._toolsafe_training import Marks, SmallModel, fresh_model, office_tokenizer
@@ -81,7 +82,7 @@ def reinforce(model: Any, tokenizer: Any, records: Sequence[StepRecord], seed: i
             Request(tuple(ids), MOST_TOKENS, seed=seed, choice=update * len(asked) + i) for i, ids in enumerate(prompts)
         ]
         replies = decode(model, tokenizer, requests)
-        rows = [Row(ids + r.ids, [False] * len(ids) + [True] * len(r.ids)) for ids, r in zip(prompts, replies)]
+        rows = [asked_row(ids, reply.ids) for ids, reply in zip(prompts, replies)]
         rewards = reward(
             prompts,
             [r.text for r in replies],
@@ -127,7 +128,7 @@ def _parsed(text: str) -> GuardVerdict:
     try:
         return parse_guard(text)
     except GuardFormatError as error:
-        return GuardVerdict(False, False, 0.5, error=error.reason)
+        return failed_verdict(error.reason)
 
 
 def right_verdict(record: StepRecord) -> str:
@@ -136,11 +137,10 @@ def right_verdict(record: StepRecord) -> str:
 
 def shown(record: StepRecord) -> str:
     """The step in few words, with marks: request, history, the tool's description, the call as the agent writes it."""
-    told = next((tool.description for tool in record.tools if tool.name == record.action.name), "")
     parts = [record.user_request]
     for turn in record.history:
         parts.append(f"Call: {_in_words(turn.text)}" if turn.role == "assistant" else f"Observation: {turn.text}")
-    return Marks().put(" ".join([*parts, f"Tool: {told}", f"Action: {_in_words(str(record.action))}"]))
+    return Marks().put(" ".join([*parts, f"Tool: {record.described}", f"Action: {_in_words(str(record.action))}"]))
 
 
 def _in_words(call: str) -> str:
@@ -157,4 +157,4 @@ def step_ids(tokenizer: Any, record: StepRecord) -> list[int]:
 def step_row(tokenizer: Any, record: StepRecord, verdict: str) -> Row:
     head = step_ids(tokenizer, record)
     asked = [*tokenizer.encode(verdict, add_special_tokens=False), tokenizer.eos_token_id]
-    return Row(head + asked, [False] * len(head) + [True] * len(asked))
+    return asked_row(head, asked)
