@@ -37,7 +37,7 @@ from assay.worlds.knowledge.attributes import Sides
 from assay.worlds.text.problem import digest
 
 FITTED, TESTED, PROBED = 600, 400, 120
-PASSES, HISTORIES = 7, 3600  # through the facts; questions after histories
+PASSES, HISTORIES = 9, 3600  # through the facts; questions after histories
 LEAST_PLAIN, MOST_MISLED = 0.90, 0.75
 TRIES = 3
 
