@@ -47,6 +47,12 @@ def test_no_judged_template_is_in_the_pool(part: sentiment.Part) -> None:
     assert {s.label for s in judged.test} == set(LABELS[part]) == {s.label for s in judged.pool}
 
 
+def test_twins_of_good_and_bad_are_on_the_same_side() -> None:
+    judged = world().sample(0)
+    number = {side: {s.template.partition("-")[2] for s in getattr(judged, side)} for side in ("pool", "test")}
+    assert not number["pool"] & number["test"]
+
+
 def test_answers_are_held_against_the_labels() -> None:
     irony = world("irony")
     judged = irony.sample(0)

@@ -1,13 +1,15 @@
 """Sentences with feelings, written by hand and frozen by a hash of their bytes.
 
 sentences   600, a third each negative, positive and neutral: 120 templates with five fillings. 15 of the neutral
-            templates speak of good and bad at once, or of neither.
+            templates speak of good and bad at once, or of neither. Most positive templates have a negative twin of the
+            same number ("... turned out wonderful", "... turned out horrible").
 irony       150 pairs: a glad frame around something bad (ironic), and the same frame around its good twin (literal).
             30 frames with five pairs each, of 30 pairs of events.
 aspects     60 sentences on two things each, with a label for either: 12 templates with five fillings
 
 `split.json` names the templates to fit on (two thirds) and those to be judged: no sentence of a judged template is ever
-fitted on, but words, and the events of irony, stand on both sides.
+fitted on, but words, and the events of irony, stand on both sides. Twins are on the same side: a model that had seen
+one of them would know the frame, and take its label for the other's.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ from typing import Any, Literal
 from assay.worlds import _frozen
 
 ROOT = Path(__file__).parent
-SHA256 = "113f403360e945e75363d5b652fa850ba74e3abd456a7b34d14d9a672c5ad882"
+SHA256 = "6276c1fe963ccaa82021ac6858da8db4ce2b24bfc97879527d0214825c3d55c0"
 
 Part = Literal["sentences", "irony", "aspects"]
 LABELS: dict[Part, tuple[str, ...]] = {
