@@ -1,8 +1,12 @@
 """Ways of asking about feelings: do a few examples that include neutral ones mend a model that leans to the poles?
 
 The model is micro, trained on the corpus's own sentences under every way of asking, with neutral ones one in twenty
-(`_sentiment_lessons`); two trainings take turns over the seeds. A seed draws the examples that are shown, and two of
-the five sentences of every template that no lesson held, which are judged.
+(`_sentiment_lessons`), until it has three in four of the others right that it was taught; two trainings take turns over
+the seeds. A seed draws the examples that are shown, and two of the five sentences of every template that no lesson
+held, which are judged.
+
+No fixed number of steps gave such a model: after 400, of two trainings on reserved seeds one found no neutral sentence
+and one found nearly all, which leaves nothing to mend; of irony both were right on everything.
 
 baseline     zero-shot
 placebo      few-shot with the same examples, their labels shuffled
@@ -36,29 +40,45 @@ from assay.methods.evaluation.sentiment_prompting import (
     select_examples,
 )
 from assay.trials.evaluation._sentiment_lessons import example, train, words
-from assay.worlds.sentiment import Judged, Sentence
+from assay.worlds.sentiment import Judged, Part, Sentence
+from assay.worlds.text.problem import digest
 
 FEELINGS, IRONY = TASKS["three_class"], TASKS["irony"]
 FILLINGS = 2  # judged sentences of each template and label
-PROBED, FLOOR = 60, 0.70  # sentences the trained model is probed with, and the share it must have right
+ROUNDS, PROBED = 8, 60  # of training at most; sentences the trained model is probed with
+ENOUGH, LEANS = 0.75, 0.5  # the least share of poles that it must have right, and the greatest of neutral ones
 
 Change = Callable[[list[Example], np.random.Generator], list[Example]]
 
 
 def trained(world: Judged, models: Models, seed: int) -> dict[str, Any]:
-    """The fixture: micro after its lessons. Where it does not tell good from bad (or irony from its twin) on sentences
-    that it was taught, asked without examples, there is nothing that a way of asking could mend: no headroom."""
+    """The fixture: micro, trained until it tells good from bad (or irony from its twin) on sentences of the lessons,
+    asked without examples. Raises NoHeadroom where it does not come to that, and where by then it finds the neutral
+    ones too: a way of asking has nothing to mend in either."""
     ironic = any(s.pair for s in world.pool)
     task = IRONY if ironic else FEELINGS
-    weights = train(models, "irony" if ironic else "sentences", seed)
-    polar = [s for s in world.pool if s.label != "neutral"]
-    probe = [polar[i] for i in np.random.default_rng(seed).permutation(len(polar))[:PROBED]]
+    part: Part = "irony" if ironic else "sentences"
+    polar, neutral = ([s for s in world.pool if (s.label == "neutral") is which] for which in (False, True))
+    weights, right = None, 0.0
+    for turn in range(ROUNDS):
+        weights = train(models, part, digest(seed, "lessons", turn) >> 33, weights)
+        right = taught(models, weights, task, polar, seed)
+        if right >= ENOUGH:
+            break
+    if weights is None or right < ENOUGH:
+        raise NoHeadroom(f"the model is right on {right:.0%} of what it was taught, wanted {ENOUGH:.0%}")
+    found = taught(models, weights, task, neutral, seed) if neutral else 0.0
+    if found > LEANS:
+        raise NoHeadroom(f"the model finds {found:.0%} of the neutral sentences, wanted one that leans: {LEANS:.0%}")
+    return weights
+
+
+def taught(models: Models, weights: Mapping[str, Any], task: Task, pool: Sequence[Sentence], seed: int) -> float:
+    """Share that the model has right of some sentences of the pool, asked without examples."""
+    probe = [pool[i] for i in np.random.default_rng(seed).permutation(len(pool))[:PROBED]]
     items = [Item(s.id, s.text, s.label) for s in probe]
     answers = replies(models, weights, task, STRATEGIES["zero_shot"], items, [], seed)
-    right = score(task, [item.label for item in items], [answer.label for answer in answers]).accuracy
-    if right < FLOOR:
-        raise NoHeadroom(f"the trained model is right on {right:.0%} of what it was taught, wanted {FLOOR:.0%}")
-    return weights
+    return score(task, [item.label for item in items], [answer.label for answer in answers]).accuracy
 
 
 def replies(
