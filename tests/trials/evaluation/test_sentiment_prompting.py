@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from assay.engine.trial import Bar
+from assay.engine.trial import Bar, NoHeadroom
 from assay.methods.evaluation.sentiment_prompting import STRATEGIES, TASKS, Answer, Example, Item, parse_label
+from assay.trials.evaluation import sentiment_prompting
 from assay.trials.evaluation._sentiment_lessons import NEUTRAL, SAID, example, lessons, words
 from assay.trials.evaluation.sentiment_prompting import FILLINGS, feelings, irony, judged, measured, shuffled
 from assay.worlds.sentiment import halves
@@ -88,6 +89,32 @@ def test_shown_sentences_carry_the_steps_of_their_label() -> None:
     s = halves("irony").pool[0]
     assert example(s).steps == (SAID[s.label],)
     assert parse_label("1", TASKS["irony"]) == "ironic"
+
+
+@pytest.mark.parametrize(
+    ("poles", "neutral", "rounds", "why"),
+    [
+        ((0.4, 0.6, 0.8), 0.1, 3, None),
+        ((0.4, 0.6, 0.8), 0.9, 3, "finds 90% of the neutral sentences"),
+        ((0.5,) * sentiment_prompting.ROUNDS, 0.0, sentiment_prompting.ROUNDS, "right on 50% of what it was taught"),
+    ],
+)
+def test_the_model_is_trained_until_it_tells_poles_and_still_leans(
+    monkeypatch, poles, neutral, rounds, why
+) -> None:
+    seeds, shares = [], iter(poles)
+    monkeypatch.setattr(sentiment_prompting, "train", lambda models, part, seed, weights: seeds.append(seed) or {})
+    monkeypatch.setattr(
+        sentiment_prompting,
+        "taught",
+        lambda models, weights, task, pool, seed: neutral if pool[0].label == "neutral" else next(shares),
+    )
+    if why is None:
+        assert sentiment_prompting.trained(halves("sentences"), None, 0) == {}
+    else:
+        with pytest.raises(NoHeadroom, match=why):
+            sentiment_prompting.trained(halves("sentences"), None, 0)
+    assert len(set(seeds)) == rounds
 
 
 @pytest.mark.slow
