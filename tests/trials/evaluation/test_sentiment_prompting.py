@@ -99,9 +99,7 @@ def test_shown_sentences_carry_the_steps_of_their_label() -> None:
         ((0.5,) * sentiment_prompting.ROUNDS, 0.0, sentiment_prompting.ROUNDS, "right on 50% of what it was taught"),
     ],
 )
-def test_the_model_is_trained_until_it_tells_poles_and_still_leans(
-    monkeypatch, poles, neutral, rounds, why
-) -> None:
+def test_the_model_is_trained_until_it_tells_poles_and_still_leans(monkeypatch, poles, neutral, rounds, why) -> None:
     seeds, shares = [], iter(poles)
     monkeypatch.setattr(sentiment_prompting, "train", lambda models, part, seed, weights: seeds.append(seed) or {})
     monkeypatch.setattr(
