@@ -22,7 +22,8 @@ def verdict_lines(name: str, trial: Trial, verdict: Verdict, *, quick: bool = Fa
     if verdict.contrasts:
         seeds = f"{verdict.n} seeds" + (f", {verdict.incomplete} incomplete" if verdict.incomplete else "")
         holm = f", p (Holm) = {verdict.p_holm:.2g}" if verdict.p_holm is not None else ""
-        lines.append(f"  tests    {seeds}, p = {verdict.p:.2g}{holm}")
+        judged = f", p = {verdict.p:.2g}{holm}" if trial.bar is not None else ""
+        lines.append(f"  tests    {seeds}{judged}")
         lines += [f"           {contrast_line(c)}" for c in verdict.contrasts]
     if verdict.rule in RULES:
         lines.append(f"  rule     {verdict.rule}: {RULES[verdict.rule]}")

@@ -47,7 +47,8 @@ def estimation_plot(name: str, trial: Trial, values: Values, verdict: Verdict, p
     _draw_pairs(left, trial, values, arms, seeds)
     _draw_differences(right, trial, estimates(trial, values, seeds))
     figure.suptitle("\n".join(textwrap.wrap(trial.claim, 100)), fontsize=10.5, color=INK)
-    said = f"{name}: {verdict.outcome} ({verdict.reason}), {len(seeds)} seeds, p = {verdict.p:.2g}"
+    judged = f"{verdict.outcome} ({verdict.reason}), {len(seeds)} seeds, p = {verdict.p:.2g}"
+    said = f"{name}: {judged if trial.bar is not None else f'{verdict.reason}, {len(seeds)} seeds'}"
     figure.supxlabel(
         "\n".join(textwrap.wrap(said, 110)),
         fontsize=10,
