@@ -122,11 +122,12 @@ def _table(sections: Sequence[Section]) -> str:
     rows = []
     for s in sections:
         v = s.verdict
+        p = f"{v.p:.2g}" if s.trial.bar is not None else ""
         cells = [
             f'<td><a href="#{s.anchor}">{escape(s.name)}</a></td>',
             f'<td class="{css(v.outcome)}">{escape(v.outcome)}</td>',
             *(f"<td>{_mean(s, arm)}</td>" for arm in (s.trial.baseline, s.trial.placebo, s.trial.method)),
-            f"<td>{v.p:.2g}</td><td>{'' if v.p_holm is None else f'{v.p_holm:.2g}'}</td><td>{v.n}</td>",
+            f"<td>{p}</td><td>{'' if v.p_holm is None else f'{v.p_holm:.2g}'}</td><td>{v.n}</td>",
         ]
         rows.append(f'<tr id="row-{s.anchor}">{"".join(cells)}</tr>')
     return (
