@@ -17,6 +17,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from assay.cli.words import verdict_lines
 from assay.engine.estimation import complete_seeds, differences, estimates, judged_arms
 from assay.engine.page import forest_row, report
 from assay.engine.plots import estimation_plot
@@ -42,7 +43,7 @@ TRIAL = Trial(
 )
 CONTRAST = Contrast("method vs baseline", "baseline", 0.1, 0.05, 0.15, 0.001, 1.0, 0.04, 0.16, 0.0, 8, (0.1,) * 8)
 PLACEBO = Contrast("method vs placebo", "placebo", 0.3, 0.25, 0.35, 0.001, 1.0, 0.24, 0.36, 0.0, 8, (0.3,) * 8)
-VERDICT = Verdict("holds", "clears both", (CONTRAST, PLACEBO), 0.001, 0.01, 8, 0, None, ("skewed",), "1")
+VERDICT = Verdict("holds", "clears both", (CONTRAST, PLACEBO), p=0.001, p_holm=0.01, n=8, flags=("skewed",), rule="1")
 
 
 def values(seed: int = 0) -> dict[str, dict[int, float]]:
@@ -243,6 +244,14 @@ def test_a_reported_trial_has_no_row_in_the_forest():
     reported = section(trial=replace(TRIAL, bar=None), verdict=Verdict("reported", "no bar"))
     assert forest_row(reported) is None
     assert "reported" in report([reported])
+
+
+def test_a_reported_trial_is_shown_without_a_p_value():
+    reported = section(trial=replace(TRIAL, bar=None), verdict=replace(VERDICT, outcome="reported", p_holm=None))
+    row = re.search('<tr id="row-.*?</tr>', report([reported]))
+    assert row is not None and row[0].endswith("<td></td><td></td><td>8</td></tr>")
+    assert "8 seeds, p" in "\n".join(verdict_lines("x", TRIAL, VERDICT))
+    assert "8 seeds, p" not in "\n".join(verdict_lines("x", reported.trial, reported.verdict))
 
 
 def test_differences_are_method_minus_the_other_and_the_bar_stands_on_the_better_side():
