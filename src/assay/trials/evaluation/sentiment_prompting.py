@@ -6,7 +6,7 @@ the seeds. A seed draws the examples that are shown, and two of the five sentenc
 held, which are judged.
 
 No fixed number of steps gave such a model: after 400, of two trainings on reserved seeds one found no neutral sentence
-and one found nearly all, which leaves nothing to mend; of irony both were right on everything.
+and one found nearly all, which leaves nothing to mend; of irony the one that was tried was right on everything.
 
 baseline     zero-shot
 placebo      few-shot with the same examples, their labels shuffled

@@ -17,7 +17,7 @@ Of the spec's bench, two-hop questions are left out: micro does not answer them 
 by seed modulo 2; weights that do not know the facts, or that histories do not mislead, are taught anew from another
 start, twice at most. Two full runs, with seven passes through the facts, ended with "no headroom" on half the seeds
 (one of the two sets knew 88 % of the facts, wanted 90); the nine passes were chosen on the reserved seeds 1002 and
-1004, where no arm ran.
+1004 before any arm ran there.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from assay.trials.interpretability import _taught
 from assay.trials.interpretability._taught import Taught
 from assay.worlds.knowledge import attributes, histories
 from assay.worlds.knowledge.attributes import Sides
-from assay.worlds.text.problem import digest
+from assay.worlds.text.problem import digest, start_seed
 
 FITTED, TESTED, PROBED = 600, 400, 120
 PASSES, HISTORIES = 9, 3600  # through the facts; questions after histories
@@ -54,7 +54,7 @@ def begin(world: Sides, models: Models, seed: int) -> Taught:
     """Micro after the lessons, from another start where it does not know the facts or is not misled. Raises NoHeadroom
     after the last of `TRIES`."""
     for attempt in range(TRIES):
-        taught, plain, misled = attempted(world, models, digest(seed, "again", attempt) >> 33 if attempt else seed)
+        taught, plain, misled = attempted(world, models, start_seed(seed, attempt))
         if plain >= LEAST_PLAIN and misled <= MOST_MISLED:
             return taught
     raise NoHeadroom(f"facts right {plain:.0%} plain, {misled:.0%} after a history; wanted >= 90 % and <= 75 %")

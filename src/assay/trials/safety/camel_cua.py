@@ -34,7 +34,7 @@ from assay.trials.safety._camel_agents import Played, open_env, replanning, seal
 from assay.trials.safety._react_agent import FEATURES, HIDDEN, record, train
 from assay.worlds.gui import GuiEnv
 from assay.worlds.gui_tasks import ERRANDS, QUICK, GuiTask, draw_task, world
-from assay.worlds.text.problem import digest
+from assay.worlds.text.problem import start_seed
 
 TRACES = 4  # of each kind of task, to train ReAct on
 PROBES = 1500  # the reserved seed whose tasks show whether ReAct falls for attacks
@@ -52,7 +52,7 @@ def learned(tasks: Tasks, models: Models, seed: int) -> Weights:
         made = [draw_task(t.name, seed + i, "train") for t in (*ERRANDS, *QUICK) for i in range(TRACES)]
         decisions = record(env, made)
         for attempt in range(TRIES):
-            policy = train(decisions, digest(seed, "again", attempt) >> 33 if attempt else seed)
+            policy = train(decisions, start_seed(seed, attempt))
             fell = falls(env, policy)
             if fell >= FALLS_FOR:
                 return policy.state_dict()

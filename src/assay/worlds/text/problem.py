@@ -41,6 +41,11 @@ def digest(*parts: object) -> int:
     return int.from_bytes(hashlib.blake2b(data, digest_size=8).digest(), "big")
 
 
+def start_seed(seed: int, attempt: int) -> int:
+    """Where a start is drawn from, 0 being the first attempt: `seed` itself, then one seed after another."""
+    return digest(seed, "again", attempt) >> 33 if attempt else seed
+
+
 def split_of(prompt: str) -> Split:
     """The split a prompt belongs to, whoever drew it and however often."""
     return "test" if digest(prompt) % ONE_IN == 0 else "train"
