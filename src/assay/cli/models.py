@@ -48,11 +48,7 @@ def show_list(arguments: argparse.Namespace) -> int:
             print(f"{name:<12} not there: `assay models train {name}`")
             continue
         report = weights.recipe(name)
-        if "measured" in report:
-            can = "  ".join(f"{task} {share:.2f}" for task, share in report["measured"]["greedy"].items())
-        else:
-            can = f"{report['recipe']['parent']}, {_taught(report)}"
-        print(f"{name:<12} {report['parameters'] / 1e6:.1f} M parameters   {can}   {path}")
+        print(f"{name:<12} {report['parameters'] / 1e6:.1f} M parameters   {_can(report)}   {path}")
     return 0
 
 
@@ -65,7 +61,7 @@ def show_one(arguments: argparse.Namespace) -> int:
         return 0
     print(f"{arguments.name}: {report['parameters']:,} parameters, {weights.find(arguments.name)}")
     print(f"weights SHA-256 {weights.digest(arguments.name)}\n")
-    print("\n".join(_table({arguments.name: report})) if "measured" in report else _taught(report))
+    print("\n".join(_table({arguments.name: report})) if "measured" in report else _can(report))
     print(f"\ntrained in {report['seconds'] / 60:.0f} min with {_versions(report)}, seed {report['seed']}")
     for miss in report.get("missed", ()):
         print(f"misses its gate: {miss}")
@@ -86,10 +82,10 @@ def run_training(arguments: argparse.Namespace) -> int:
     weights.check_name(arguments.name)
     if arguments.minutes is not None and not arguments.minutes > 0:
         raise UserError(f"--minutes: got {arguments.minutes:g}, wanted more than 0")
-    from assay.models import derived
+    from assay.models import derived, nano_long
 
-    if arguments.name in derived.DERIVED:
-        return _train_derived(arguments)
+    if arguments.name in derived.DERIVED or arguments.name == nano_long.NAME:
+        return _train_at_once(arguments)
     from assay.models.train import train_model
 
     out = train_model(
@@ -108,20 +104,35 @@ def run_training(arguments: argparse.Namespace) -> int:
     return 1 if report["missed"] else 0
 
 
-def _train_derived(arguments: argparse.Namespace) -> int:
-    from assay.models import derived, weights
+def _train_at_once(arguments: argparse.Namespace) -> int:
+    from assay.models import derived, nano_long, weights
 
+    name = arguments.name
     if arguments.minutes is not None or arguments.resume:
-        raise UserError(f"{arguments.name} is trained in one go, in minutes: leave --minutes and --resume out")
-    weights.ensure(derived.DERIVED[arguments.name].parent)
-    out = derived.train_derived(arguments.name, arguments.out or weights.cached(arguments.name), seed=arguments.seed)
-    print(f"{_taught(json.loads((out / 'recipe.json').read_text('utf-8')))}\nwritten to {out}")
+        raise UserError(f"{name} is trained in one go, in minutes: leave --minutes and --resume out")
+    place = arguments.out or weights.cached(name)
+    if name == nano_long.NAME:
+        out = nano_long.train(place, seed=arguments.seed, show=_show_step)
+    else:
+        weights.ensure(derived.DERIVED[name].parent)
+        out = derived.train_derived(name, place, seed=arguments.seed)
+    print(f"{_can(json.loads((out / 'recipe.json').read_text('utf-8')))}\nwritten to {out}")
     return 0
 
 
-def _taught(report: dict[str, Any]) -> str:
-    """What a derived model's short training came to."""
-    return f"tells {report['told_back']:.0%} of its lessons back, loss {report['loss']:.3f}"
+def _can(report: dict[str, Any]) -> str:
+    """What a model's training came to, in a line."""
+    if "measured" in report:
+        return "  ".join(f"{task} {share:.2f}" for task, share in report["measured"]["greedy"].items())
+    if "right" in report:
+        lengths, shares = list(report["right"]), report["right"].values()
+        return f"recalls {min(shares):.2f} to {max(shares):.2f} at {lengths[0]} to {lengths[-1]} tokens"
+    told = f"tells {report['told_back']:.0%} of its lessons back, loss {report['loss']:.3f}"
+    return f"{report['recipe']['parent']}, {told}"
+
+
+def _show_step(step: int, steps: int, loss: float) -> None:
+    print(f"step {step:>5} of {steps}   loss {loss:.3f}", flush=True)
 
 
 def _show_progress(entry: dict[str, float], total: int) -> None:

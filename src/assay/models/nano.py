@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from assay.models import tokenizer as tok
 
 if TYPE_CHECKING:
+    from torch import nn
     from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
 CONTEXT = 1024  # tokens
@@ -63,6 +64,15 @@ def tiny_llama(
         model = LlamaForCausalLM(config)
     model.eval()  # type: ignore[no-untyped-call]
     return model
+
+
+def inner_matrices(model: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
+    """The matrices inside the decoder layers, which Muon moves, and all other parameters."""
+    matrices: list[nn.Parameter] = []
+    others: list[nn.Parameter] = []
+    for name, parameter in model.named_parameters():
+        (matrices if parameter.ndim == 2 and ".layers." in name else others).append(parameter)
+    return matrices, others
 
 
 def load(name: str, words: Sequence[str] = ()) -> tuple[LlamaForCausalLM, PreTrainedTokenizerFast]:

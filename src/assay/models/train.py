@@ -19,7 +19,7 @@ import transformers
 from assay.errors import AssayError, UserError
 from assay.models import measure, weights
 from assay.models import tokenizer as tok
-from assay.models.nano import SIZES, tiny_llama
+from assay.models.nano import SIZES, inner_matrices, tiny_llama
 from assay.models.recipe import RECIPES, Recipe, rate, total_steps
 from assay.models.train_data import data_hash, rows_of_step
 from assay.models.train_forward import reply_loss
@@ -38,10 +38,7 @@ class Training:
         self.recipe, self.seed, self.step, self.seconds = recipe, seed, 0, 0.0
         self.log: list[Entry] = []
         self.model = tiny_llama(**asdict(SIZES[recipe.size]), seed=seed)
-        matrices: list[torch.nn.Parameter] = []
-        others: list[torch.nn.Parameter] = []
-        for name, parameter in self.model.named_parameters():
-            (matrices if parameter.ndim == 2 and ".layers." in name else others).append(parameter)
+        matrices, others = inner_matrices(self.model)
         self.optimisers = (
             torch.optim.Muon(matrices, lr=recipe.muon_rate, momentum=recipe.momentum),
             torch.optim.AdamW(others, lr=recipe.adamw_rate, betas=recipe.betas),

@@ -33,8 +33,7 @@ def rows_of_step(recipe: Recipe, step: int, seed: int) -> list[Row]:
     """The rows of one step; a function of its arguments alone."""
     seeds = [digest(seed, step, i) for i in range(recipe.rows)]
     if step < recipe.recall_steps:
-        fewest, most = RECALL_PAIRS
-        pairs = fewest + (most - fewest + 1) * step // recipe.recall_steps
+        pairs = recall_pairs(step, recipe.recall_steps)
         return [recall_row(s, pairs) for s in seeds]
     mixed = step - recipe.recall_steps
     shares = recipe.early if mixed < recipe.early_steps else recipe.late
@@ -48,6 +47,12 @@ def data_hash(recipe: Recipe, seed: int) -> str:
         for row in rows_of_step(recipe, step, seed):
             found.update(bytes(row.ids) + bytes(row.asked) + b"\n")
     return found.hexdigest()
+
+
+def recall_pairs(step: int, steps: int) -> int:
+    """How many pairs a row holds at a step of a recall phase of `steps`."""
+    fewest, most = RECALL_PAIRS
+    return fewest + (most - fewest + 1) * step // steps
 
 
 def recall_row(seed: int, pairs: int) -> Row:

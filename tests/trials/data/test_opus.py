@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from assay.models.nano import tiny_llama
 from assay.trials.data.opus import (
     NEVER,
     at_random,
@@ -62,9 +63,10 @@ def test_muon_takes_the_matrices_inside_and_opus_reads_both() -> None:
     assert all(math.isfinite(loss) for loss in run.curve)
     assert run.curve[-1] < run.curve[0]
     assert opus_muon(SMALL, None, 3, at_random(SMALL, None, 3)).value > 0
-    model = torch.nn.Sequential(torch.nn.Linear(3, 3))
-    muon, adamw = made_optimizers(model, "muon", 1e-3)
-    assert [len(one.param_groups[0]["params"]) for one in (muon, adamw)] == [1, 1]
+    muon, adamw = made_optimizers(tiny_llama(hidden=32, layers=2, heads=2, mlp=32), "muon", 1e-3)
+    inside, others = ([tuple(p.shape) for p in one.param_groups[0]["params"]] for one in (muon, adamw))
+    assert inside == 14 * [(32, 32)]  # four of attention and three of the MLP, in two layers
+    assert others == [(256, 32), *5 * [(32,)]]  # the embedding, which is tied, and the norms
 
 
 def test_rows_are_chosen_once_each() -> None:

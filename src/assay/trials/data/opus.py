@@ -31,7 +31,7 @@ from torch import Tensor, nn, optim
 
 from assay.engine.trial import Bar, Cost, Measures, Metric, Mirror, Models, Trial
 from assay.methods.data.opus import OPUSSelector, ProxySet, row_losses
-from assay.models.nano import tiny_llama
+from assay.models.nano import inner_matrices, tiny_llama
 from assay.worlds.text_pool import KINDS, TextPool
 
 KEEP, EVERY = 16, 10
@@ -151,9 +151,7 @@ def made_optimizers(model: nn.Module, kind: Kind, rate: float) -> Optimizers:
     """AdamW, or Muon for the matrices inside the blocks and AdamW for the rest."""
     if kind == "adamw":
         return [optim.AdamW(model.parameters(), lr=rate)]
-    inside = {name for name, p in model.named_parameters() if p.dim() == 2 and "embed" not in name}
-    matrices = [p for name, p in model.named_parameters() if name in inside]
-    others = [p for name, p in model.named_parameters() if name not in inside]
+    matrices, others = inner_matrices(model)
     return [optim.Muon(matrices, lr=MUON_RATE), optim.AdamW(others, lr=rate)]
 
 
