@@ -1,8 +1,8 @@
 """Is Prism faster than full attention, at a bounded error? (2602.08426)
 
 World   six constructed heads of d = 64 at 8k, 16k and 32k tokens: three local, a slash, a slash under semantic load, a
-        retrieval head (`worlds/longheads.py`, theta 10,000). Heads of a trained model are not among them: use
-        `assay use prism bench` for those.
+        retrieval head (`worlds/longheads.py`, theta 10,000). A trained model's heads are in `prism_trained`; any other
+        model's are timed by `assay use prism bench`.
 Metric  speed-up over torch's SDPA at 32k, estimation included. A head at a time, SDPA and the arm in turn, so that a
         slow moment hits both; sums over the heads. Where SDPA's own times spread by more than a quarter the length is
         timed again, twice at most; then the unit fails, because the machine is not quiet.
