@@ -10,7 +10,6 @@ import hashlib
 import importlib
 import importlib.util
 import json
-import platform
 import random
 import time
 from collections.abc import Mapping, Sequence
@@ -54,13 +53,12 @@ def key(name: str) -> str:
 
     recipe = DERIVED[name]
     modules = sorted({place.partition(":")[0] for place in (recipe.lessons, recipe.words) if place})
-    return json.dumps([asdict(recipe), *map(_source, modules), weights.digest(recipe.parent)], sort_keys=True)
+    return json.dumps([asdict(recipe), *map(module_digest, modules), weights.digest(recipe.parent)], sort_keys=True)
 
 
 def train_derived(name: str, out: Path, *, seed: int = 0) -> Path:
     """Train the parent further on the lessons, on one thread, and write the model into the folder `out`."""
     import torch
-    import transformers
 
     from assay.models import weights
     from assay.models.finetune import finetune_rows, replies
@@ -85,11 +83,7 @@ def train_derived(name: str, out: Path, *, seed: int = 0) -> Path:
         "recipe": asdict(recipe),
         "seed": seed,
         "seconds": round(time.perf_counter() - started, 1),
-        "versions": {
-            "python": platform.python_version(),
-            "torch": torch.__version__,
-            "transformers": transformers.__version__,
-        },
+        "versions": weights.versions(),
         "loss": round(sum(losses[-20:]) / len(losses[-20:]), 4),
         "told_back": round(sum(text == reply for text, (_, reply) in zip(told, asked)) / len(asked), 3),
     }
@@ -113,7 +107,8 @@ def _named(place: str) -> Any:
     return getattr(importlib.import_module(module), name)
 
 
-def _source(module: str) -> str:
+def module_digest(module: str) -> str:
+    """SHA-256 of a module's source."""
     spec = importlib.util.find_spec(module)
     if spec is None or spec.origin is None:
         raise ModuleNotFoundError(f"no module {module}", name=module)

@@ -9,10 +9,7 @@ length; the loss is that of the next token, where values that are asked for weig
 from __future__ import annotations
 
 import copy
-import hashlib
-import importlib
 import json
-import platform
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -21,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from assay.models import tokenizer as tok
+from assay.models.derived import module_digest
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -80,9 +78,8 @@ RECIPE = LongRecipe()
 
 def key() -> str:
     """What the weights depend on, in a line: the recipe and the modules that make the text."""
-    modules = [importlib.import_module(f"assay.worlds.{name}") for name in ("recall_text", "delta_copy")]
-    sources = [hashlib.sha256(Path(str(module.__file__)).read_bytes()).hexdigest() for module in modules]
-    return json.dumps([asdict(RECIPE), *sources], sort_keys=True)
+    modules = ("assay.worlds.recall_text", "assay.worlds.delta_copy")
+    return json.dumps([asdict(RECIPE), *map(module_digest, modules)], sort_keys=True)
 
 
 def train(
@@ -90,7 +87,6 @@ def train(
 ) -> Path:
     """Train the model on one thread and write it into the folder `out`; `show(step, steps, loss)` as it goes."""
     import torch
-    import transformers
 
     from assay.models import weights
     from assay.models.nano import tiny_llama
@@ -113,11 +109,7 @@ def train(
         "recipe": asdict(recipe),
         "seed": seed,
         "seconds": round(time.perf_counter() - started, 1),
-        "versions": {
-            "python": platform.python_version(),
-            "torch": torch.__version__,
-            "transformers": transformers.__version__,
-        },
+        "versions": weights.versions(),
         "loss": round(sum(losses[-20:]) / len(losses[-20:]), 4),
         "right": {str(length): round(share, 3) for length, share in right.items()},
     }

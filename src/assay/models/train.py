@@ -7,14 +7,12 @@ exactly where it was.
 
 from __future__ import annotations
 
-import platform
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 
 import torch
-import transformers
 
 from assay.errors import AssayError, UserError
 from assay.models import measure, weights
@@ -155,11 +153,7 @@ def finish(training: Training, name: str, out: Path) -> None:
         "seed": training.seed,
         "data_sha256": data_hash(training.recipe, training.seed),
         "seconds": round(training.seconds, 1),
-        "versions": {
-            "python": platform.python_version(),
-            "torch": torch.__version__,
-            "transformers": transformers.__version__,
-        },
+        "versions": weights.versions(),
         "log": [{key: round(value, 4) for key, value in entry.items()} for entry in training.log],
     }
     weights.save(training.model, report, out)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import platform
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -108,6 +109,18 @@ def save(
     save_file(state, part, metadata={"format": "pt"})
     part.chmod(0o644)  # safetensors leaves it readable for its owner alone
     part.replace(out / _WEIGHTS)
+
+
+def versions() -> dict[str, str]:
+    """What a training ran on, for its recipe.json."""
+    import torch
+    import transformers
+
+    return {
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "transformers": transformers.__version__,
+    }
 
 
 def read(folder: Path) -> LlamaForCausalLM:
