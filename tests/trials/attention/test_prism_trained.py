@@ -33,9 +33,10 @@ def every_block(q, k):
 
 
 def test_all_blocks_are_full_attention(models):
-    plain, watched = attended(models.model, TEXTS, LENGTH, None)
+    watched = []
+    plain = attended(models.model, TEXTS, LENGTH, None, watched)
     assert watched == []
-    whole, watched = attended(models.model, TEXTS, LENGTH, every_block)
+    whole = attended(models.model, TEXTS, LENGTH, every_block, watched)
     assert whole == plain == nano_long.share_right(models.model, TEXTS)
     assert len(watched) == 2 * 2  # texts and layers
     assert all(share == 1.0 for share, _ in watched)
@@ -49,7 +50,8 @@ def own_block(q, k):
 
 
 def test_blocks_that_are_left_out_change_what_the_layers_give(models):
-    _, watched = attended(models.model, TEXTS, LENGTH, own_block)
+    watched = []
+    attended(models.model, TEXTS, LENGTH, own_block, watched)
     assert max(held.max().item() for _, held in watched) < 0.9
 
 

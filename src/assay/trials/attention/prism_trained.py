@@ -32,6 +32,7 @@ from assay.worlds import recall_text
 
 Texts = tuple[str, ...]
 Select = Callable[[Tensor, Tensor], Tensor]  # rotated queries and keys (B, H, L, d) -> blocks (B, H, n, n)
+Watched = list[tuple[float, Tensor]]  # share of blocks and attention kept by each head (H,), for each text and layer
 
 CALIBRATION = 10_000  # added to a seed for the text that p is chosen on
 IMPLEMENTATION = "assay_chosen_blocks"
@@ -64,10 +65,9 @@ def at_random(world: Texts, models: Models, seed: int) -> Measures:
     p = smallest_p(model, world, seed, by_bands)
 
     def select(q: Tensor, k: Tensor) -> Tensor:
-        heads = list(zip(q.split(1, 1), k.split(1, 1)))
-        shares = [density(by_bands(p)(one_q, one_k)) for one_q, one_k in heads]
-        drawn = (random_select(*head, share, BLOCK, generator) for head, share in zip(heads, shares))
-        return torch.cat(list(drawn), 1)
+        heads = zip(q.split(1, 1), k.split(1, 1), by_bands(p)(q, k).split(1, 1))
+        drawn = [random_select(*head, density(mask), BLOCK, generator) for *head, mask in heads]
+        return torch.cat(drawn, 1)
 
     return recalled(model, world, seed, select)
 
@@ -98,7 +98,8 @@ def smallest_p(model: Any, texts: Texts, seed: int, select: Callable[[float], Se
     length = tokens(texts) // 2
     other = recall_text.world(1, length).sample(seed + CALIBRATION)
     for p in GRID:
-        _, watched = attended(model, other, length, select(p))
+        watched: Watched = []
+        attended(model, other, length, select(p), watched)
         if torch.cat([held for _, held in watched]).mean() >= WANTED:
             return p
     return GRID[-1]
@@ -109,8 +110,9 @@ def recalled(model: Any, texts: Texts, seed: int, select: Select | None) -> Meas
     length = tokens(texts)
     extra: dict[str, float] = {}
     for name, other in (("half", length // 2), ("twice", 2 * length)):
-        extra[f"right_at_{name}"], _ = attended(model, recall_text.world(1, other).sample(seed), other, select)
-    right, watched = attended(model, texts, length, select)
+        extra[f"right_at_{name}"] = attended(model, recall_text.world(1, other).sample(seed), other, select)
+    watched: Watched = []
+    right = attended(model, texts, length, select, watched)
     if watched:
         shares, held = zip(*watched)
         heads = torch.stack(held).unflatten(0, (len(texts), -1)).mean(0)  # (layers, H)
@@ -127,30 +129,30 @@ def tokens(texts: Texts) -> int:
     return nano_long.encoded(texts[:1])[0].shape[1]
 
 
-def attended(model: Any, texts: Texts, length: int, select: Select | None) -> tuple[float, list[tuple[float, Tensor]]]:
-    """Share of values right; for each text and layer the share of blocks and the attention kept by each head (H,)."""
+def attended(model: Any, texts: Texts, length: int, select: Select | None, watched: Watched | None = None) -> float:
+    """Share of values right. What is kept for each text and layer is appended to `watched` where there is one."""
     longer = nano_long.stretched(model, length)
-    watched: list[tuple[float, Tensor]] = []
     if select is None:
-        return nano_long.share_right(longer, texts), watched
+        return nano_long.share_right(longer, texts)
     register(IMPLEMENTATION, through(select, watched))
     longer.set_attn_implementation(IMPLEMENTATION)
     try:
-        return nano_long.share_right(longer, texts), watched
+        return nano_long.share_right(longer, texts)
     finally:
         longer.set_attn_implementation("sdpa")  # the model is the caller's
 
 
-def through(select: Select, watched: list[tuple[float, Tensor]]) -> Callable[..., tuple[Tensor, None]]:
-    """The attention function of a transformers model that attends to chosen blocks and notes what they keep."""
+def through(select: Select, watched: Watched | None) -> Callable[..., tuple[Tensor, None]]:
+    """The attention function of a transformers model that attends to chosen blocks, and notes what they keep."""
 
     def forward(
         module: Any, query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor | None, scaling: float, **_: Any
     ) -> tuple[Tensor, None]:
         mask = select(query, key)
-        rows = sampled(query.shape[2])
-        mass = block_mass(query, key, BLOCK, rows, scaling)
-        watched.append((density(mask), kept(mass, mask[:, :, rows])))
+        if watched is not None:
+            rows = sampled(query.shape[2])
+            mass = block_mass(query, key, BLOCK, rows, scaling)
+            watched.append((density(mask), kept(mass, mask[:, :, rows])))
         out = block_sparse_attention(query, key, value, mask, BLOCK, scale=scaling)
         return out.transpose(1, 2).contiguous(), None
 
